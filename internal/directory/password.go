@@ -1,0 +1,187 @@
+package directory
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // SCRAM-SHA-1 is mandatory in RFC 6120 §13.8.1
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rolecall/rolecall/internal/uc"
+)
+
+const saltSize = 16
+
+// SetPassword gives a user a new password. If it is the user who changes it, they need not change it again.
+func (d *Directory) SetPassword(ctx context.Context, by uc.Actor, user uc.UserID, password string) error {
+	keys, err := d.passwordKeys(password)
+	if err != nil {
+		return err
+	}
+	return d.do(ctx, by, func(e *edit) error {
+		u, err := e.user(user)
+		if err != nil {
+			return err
+		}
+		if u.Auth != uc.AuthLocal {
+			return uc.FieldError(uc.ErrConflict, "auth", "the password of %s is not kept here (%s)", u.Login, u.Auth)
+		}
+		u.Password = keys
+		u.MustChangePassword = u.MustChangePassword && by.User != user
+		e.put.Users = append(e.put.Users, u)
+		e.note("set the password of %s", u.Login)
+		return nil
+	})
+}
+
+// CheckPassword reports whether the password is the user's. It takes as long for a user that does not exist.
+func (d *Directory) CheckPassword(user uc.UserID, password string) bool {
+	keys := uc.ScramKeys{Salt: make([]byte, saltSize), Iterations: d.iterations, StoredKey: make([]byte, sha256.Size)}
+	u := d.Snapshot().Users.Get(user)
+	may := u != nil && u.Auth == uc.AuthLocal && u.Password.SHA256.Iterations > 0
+	if may {
+		keys = u.Password.SHA256
+	}
+	prepared, err := saslprep(password)
+	got, derr := deriveKeys(sha256.New, prepared, keys.Salt, keys.Iterations)
+	return err == nil && derr == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
+}
+
+// passwordKeys checks a new password against the rule and makes its keys.
+func (d *Directory) passwordKeys(password string) (uc.PasswordKeys, error) {
+	if err := checkPasswordRule(password); err != nil {
+		return uc.PasswordKeys{}, err
+	}
+	return d.derivePassword(password)
+}
+
+// derivePassword makes the keys of a password, the three hashes in parallel.
+func (d *Directory) derivePassword(password string) (uc.PasswordKeys, error) {
+	prepared, err := saslprep(password)
+	if err != nil {
+		return uc.PasswordKeys{}, err
+	}
+	var keys uc.PasswordKeys
+	var wg sync.WaitGroup
+	var errs [3]error
+	for i, h := range []struct {
+		new  func() hash.Hash
+		keys *uc.ScramKeys
+	}{{sha1.New, &keys.SHA1}, {sha256.New, &keys.SHA256}, {sha512.New, &keys.SHA512}} {
+		wg.Go(func() { *h.keys, errs[i] = deriveKeys(h.new, prepared, salt(), d.iterations) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return uc.PasswordKeys{}, fmt.Errorf("directory: derive keys: %w", err)
+		}
+	}
+	return keys, nil
+}
+
+// checkPasswordRule holds passwords to: at least 8 characters with upper case, lower case and a digit.
+func checkPasswordRule(password string) error {
+	if utf8.RuneCountInString(password) < 8 ||
+		!strings.ContainsFunc(password, unicode.IsUpper) ||
+		!strings.ContainsFunc(password, unicode.IsLower) ||
+		!strings.ContainsFunc(password, unicode.IsDigit) {
+		return uc.FieldError(uc.ErrInvalid, "password",
+			"the password needs at least 8 characters, with an upper-case letter, a lower-case letter and a digit")
+	}
+	if len(password) > maxText {
+		return uc.FieldError(uc.ErrInvalid, "password", "the password is longer than %d bytes", maxText)
+	}
+	return nil
+}
+
+// deriveKeys makes the keys that a server keeps of a password (RFC 5802 §3).
+func deriveKeys(h func() hash.Hash, password string, salt []byte, iterations int) (uc.ScramKeys, error) {
+	salted, err := pbkdf2.Key(h, password, salt, iterations, h().Size())
+	if err != nil {
+		return uc.ScramKeys{}, err
+	}
+	stored := h()
+	stored.Write(mac(h, salted, "Client Key"))
+	return uc.ScramKeys{
+		Salt: salt, Iterations: iterations, StoredKey: stored.Sum(nil), ServerKey: mac(h, salted, "Server Key"),
+	}, nil
+}
+
+func mac(h func() hash.Hash, key []byte, text string) []byte {
+	m := hmac.New(h, key)
+	m.Write([]byte(text))
+	return m.Sum(nil)
+}
+
+func salt() []byte {
+	b := make([]byte, saltSize)
+	rand.Read(b) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
+	return b
+}
+
+// SetPIN gives a user a new PIN of at least 4 digits.
+func (d *Directory) SetPIN(ctx context.Context, by uc.Actor, user uc.UserID, pin string) error {
+	hashed, err := d.hashPIN(pin)
+	if err != nil {
+		return err
+	}
+	return d.do(ctx, by, func(e *edit) error {
+		u, err := e.user(user)
+		if err != nil {
+			return err
+		}
+		u.PINHash = hashed
+		e.put.Users = append(e.put.Users, u)
+		e.note("set the PIN of %s", u.Login)
+		return nil
+	})
+}
+
+// CheckPIN reports whether the PIN is the user's.
+func (d *Directory) CheckPIN(user uc.UserID, pin string) bool {
+	u := d.Snapshot().Users.Get(user)
+	if u == nil {
+		return false
+	}
+	iterations, salt, want, err := parsePINHash(u.PINHash)
+	if err != nil {
+		return false
+	}
+	got, err := pbkdf2.Key(sha256.New, pin, salt, iterations, len(want))
+	return err == nil && subtle.ConstantTimeCompare(got, want) == 1
+}
+
+func (d *Directory) hashPIN(pin string) (string, error) {
+	if len(pin) < 4 || len(pin) > 32 || strings.ContainsFunc(pin, func(r rune) bool { return r < '0' || r > '9' }) {
+		return "", uc.FieldError(uc.ErrInvalid, "pin", "the PIN needs at least 4 digits, and nothing else")
+	}
+	s := salt()
+	key, err := pbkdf2.Key(sha256.New, pin, s, d.iterations, sha256.Size)
+	if err != nil {
+		return "", fmt.Errorf("directory: hash PIN: %w", err)
+	}
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("pbkdf2-sha256 %d %s %s", d.iterations, b64.EncodeToString(s), b64.EncodeToString(key)), nil
+}
+
+func parsePINHash(text string) (iterations int, salt, key []byte, err error) {
+	var s, k string
+	if _, err := fmt.Sscanf(text, "pbkdf2-sha256 %d %s %s", &iterations, &s, &k); err != nil {
+		return 0, nil, nil, err
+	}
+	if salt, err = base64.RawStdEncoding.DecodeString(s); err != nil {
+		return 0, nil, nil, err
+	}
+	key, err = base64.RawStdEncoding.DecodeString(k)
+	return iterations, salt, key, err
+}
