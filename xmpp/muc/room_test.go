@@ -1,0 +1,426 @@
+package muc
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stanza"
+
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// read makes a stanza of somebody out of its text.
+func read(t testing.TB, from, text string) (*In, jid.JID) {
+	t.Helper()
+	head, raw, _, err := scan.New(scan.DefaultLimits).Next([]byte(text))
+	if err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	to, err := jid.Parse(string(head.To))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := scan.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, _, _ := strings.Cut(from, "/")
+	return &In{Head: head, Raw: raw, From: from, Bare: bare, Nick: to.Resourcepart(), node: node}, to
+}
+
+// table is a room with the conversation that goes on in it.
+type table struct {
+	*Room
+	t   testing.TB
+	now time.Time
+}
+
+func newTable(t testing.TB, limits Limits) *table {
+	ids := 0
+	r := newRoom("hall", "rooms.example.org", noon, &Config{Limits: limits, NewID: func() string { ids++; return fmt.Sprintf("id%d", ids) }})
+	r.people["anna@example.org"] = person{affiliation: owner}
+	return &table{r, t, noon}
+}
+
+// does lets a user send a stanza; $R stands for the room.
+func (tb *table) does(user, text string) ([]Delivery, error) {
+	in, _ := read(tb.t, user+"@example.org/x", strings.ReplaceAll(text, "$R", "hall@rooms.example.org"))
+	return tb.Handle(tb.now, in)
+}
+
+func (tb *table) must(user, text string) []Delivery {
+	tb.t.Helper()
+	out, err := tb.does(user, text)
+	if err != nil {
+		tb.t.Fatalf("%s: %s: %v", user, text, err)
+	}
+	return out
+}
+
+func (tb *table) enters(user string) []Delivery {
+	tb.t.Helper()
+	return tb.must(user, enterAs(user))
+}
+
+func enterAs(nick string) string {
+	return "<presence to='$R/" + nick + "'><x xmlns='" + NS + "'/></presence>"
+}
+
+func adminItem(attrs string) string {
+	return "<iq type='set' id='1' to='$R'><query xmlns='" + nsAdmin + "'><item " + attrs + "/></query></iq>"
+}
+
+// TestPrivileges goes through who may do what to whom (XEP-0045 §5.1.1, §5.2.1, tables 5 and 8).
+func TestPrivileges(t *testing.T) {
+	const allowed = stanza.Condition("")
+	for _, test := range []struct {
+		by, whom affiliation
+		item     string
+		want     stanza.Condition
+	}{
+		{owner, unaffiliated, "nick='whom' role='none'", allowed},
+		{owner, owner, "nick='whom' role='none'", allowed},
+		{owner, admin, "nick='whom' role='participant'", stanza.NotAllowed},
+		{owner, unaffiliated, "nick='whom' role='moderator'", allowed},
+		{owner, admin, "jid='whom@example.org' affiliation='none'", allowed},
+		{owner, owner, "jid='whom@example.org' affiliation='outcast'", allowed},
+		{owner, unaffiliated, "jid='whom@example.org' affiliation='owner'", allowed},
+		{owner, unaffiliated, "jid='by@example.org' affiliation='outcast'", stanza.Conflict},
+		{admin, unaffiliated, "nick='whom' role='none'", allowed},
+		{admin, admin, "nick='whom' role='none'", allowed},
+		{admin, owner, "nick='whom' role='none'", stanza.NotAllowed},
+		{admin, owner, "nick='whom' role='visitor'", stanza.NotAllowed},
+		{admin, member, "nick='whom' role='moderator'", allowed},
+		{admin, unaffiliated, "jid='whom@example.org' affiliation='member'", allowed},
+		{admin, member, "jid='whom@example.org' affiliation='outcast'", allowed},
+		{admin, unaffiliated, "jid='whom@example.org' affiliation='admin'", stanza.NotAllowed},
+		{admin, admin, "jid='whom@example.org' affiliation='none'", stanza.NotAllowed},
+		{admin, owner, "jid='whom@example.org' affiliation='member'", stanza.NotAllowed},
+		{member, unaffiliated, "nick='whom' role='none'", stanza.Forbidden},
+		{member, unaffiliated, "jid='whom@example.org' affiliation='outcast'", stanza.Forbidden},
+		{unaffiliated, unaffiliated, "nick='whom' role='visitor'", stanza.Forbidden},
+		{unaffiliated, unaffiliated, "jid='by@example.org' affiliation='owner'", stanza.Forbidden},
+		{owner, unaffiliated, "nick='nobody' role='none'", stanza.ItemNotFound},
+		{owner, unaffiliated, "nick='whom' role='king'", stanza.BadRequest},
+		{owner, unaffiliated, "jid='whom@example.org' affiliation='king'", stanza.BadRequest},
+		{owner, unaffiliated, "jid='@@' affiliation='member'", stanza.JIDMalformed},
+		{owner, unaffiliated, "jid='example.org' affiliation='outcast'", stanza.JIDMalformed},
+	} {
+		t.Run(fmt.Sprintf("%v %v %s", test.by, test.whom, test.item), func(t *testing.T) {
+			tb := newTable(t, DefaultLimits)
+			tb.people["by@example.org"] = person{affiliation: test.by}
+			tb.people["whom@example.org"] = person{affiliation: test.whom}
+			tb.enters("by")
+			tb.enters("whom")
+			_, err := tb.does("by", adminItem(test.item))
+			var told stanza.Error
+			errors.As(err, &told)
+			if told.Condition != test.want {
+				t.Errorf("told %q, want %q", told.Condition, test.want)
+			}
+		})
+	}
+}
+
+// TestModeratorByRole is a moderator without an affiliation.
+func TestModeratorByRole(t *testing.T) {
+	tb := newTable(t, DefaultLimits)
+	for _, user := range []string{"anna", "ben", "carl", "dora", "emil"} {
+		tb.enters(user)
+	}
+	tb.must("anna", adminItem("nick='ben' role='moderator'"))
+	tb.must("anna", adminItem("jid='carl@example.org' affiliation='member'"))
+	tb.must("anna", adminItem("nick='dora' role='moderator'"))
+	for item, may := range map[string]bool{
+		"nick='carl' role='none'": false, "nick='dora' role='participant'": false, "nick='anna' role='none'": false,
+		"nick='carl' role='moderator'": false, "jid='x@example.org' affiliation='outcast'": false, "nick='dora' role='none'": false,
+	} {
+		if _, err := tb.does("ben", adminItem(item)); (err == nil) != may {
+			t.Errorf("%s: %v", item, err)
+		}
+	}
+	tb.must("ben", adminItem("nick='emil' role='none'"))
+}
+
+// TestAllOrNothing is a request of which one part is not allowed.
+func TestAllOrNothing(t *testing.T) {
+	tb := newTable(t, DefaultLimits)
+	tb.enters("anna")
+	_, err := tb.does("anna", "<iq type='set' id='1' to='$R'><query xmlns='"+nsAdmin+"'>"+
+		"<item jid='ben@example.org' affiliation='member'/><item jid='anna@example.org' affiliation='none'/></query></iq>")
+	if !errors.Is(err, errConflict) || len(tb.people) != 1 || tb.changed {
+		t.Errorf("%v, people %v", err, tb.people)
+	}
+	tb.must("anna", "<iq type='set' id='1' to='$R'><query xmlns='"+nsAdmin+"'>"+
+		"<item jid='ben@example.org' affiliation='owner'/><item jid='anna@example.org' affiliation='none'/></query></iq>")
+	if tb.affiliation("ben@example.org") != owner || tb.affiliation("anna@example.org") != unaffiliated {
+		t.Errorf("people %v", tb.people)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	tb := newTable(t, DefaultLimits)
+	tb.settings.History = 5
+	tb.enters("anna")
+	for i := range 7 { // a minute apart; the first two are forgotten
+		tb.now = noon.Add(time.Duration(i) * time.Minute)
+		tb.must("anna", fmt.Sprintf("<message type='groupchat' to='$R'><body>%d</body></message>", i))
+	}
+	for wish, want := range map[string]string{
+		"":                                        "23456",
+		"<history maxstanzas='2'/>":               "56",
+		"<history maxchars='0'/>":                 "",
+		"<history maxchars='300'/>":               "6",
+		"<history seconds='60'/>":                 "56",
+		"<history seconds='0'/>":                  "6",
+		"<history maxstanzas='-1'/>":              "23456",
+		"<history maxstanzas='9e99'/>":            "23456",
+		"<history seconds='2147483647'/>":         "23456",
+		"<history since='2026-03-02T12:04:00Z'/>": "456",
+		"<history since='2026-03-02T12:04:00Z' maxstanzas='1'/>":   "6",
+		"<history since='yesterday'/>":                             "23456",
+		"<history since='2026-03-02T12:05:00Z' seconds='100000'/>": "56",
+	} {
+		got := ""
+		for _, d := range tb.must("ben", "<presence to='$R/ben'><x xmlns='"+NS+"'>"+wish+"</x></presence>") {
+			if n, err := scan.Parse(d.Stanza); err == nil && n.Child(nsDelay, "delay") != nil {
+				got += n.ChildText(scan.NSClient, "body")
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", wish, got, want)
+		}
+		tb.now = tb.now.Add(time.Nanosecond)
+		tb.must("ben", "<presence type='unavailable' to='$R/ben'/>")
+		tb.now = noon.Add(6 * time.Minute)
+	}
+	if first := tb.history[0]; !strings.Contains(string(first.stanza), ">2<") {
+		t.Errorf("the oldest is %s", first.stanza)
+	}
+}
+
+// TestHistoryOfBigMessages keeps the memory of a room small.
+func TestHistoryOfBigMessages(t *testing.T) {
+	limits := DefaultLimits
+	limits.HistoryBytes = 10_000
+	tb := newTable(t, limits)
+	tb.enters("anna")
+	for range 10 {
+		tb.must("anna", "<message type='groupchat' to='$R'><body>"+strings.Repeat("x", 4000)+"</body></message>")
+	}
+	if len(tb.history) != 2 || tb.weight > limits.HistoryBytes {
+		t.Errorf("%d messages of %d bytes", len(tb.history), tb.weight)
+	}
+}
+
+// TestRate slows a flooder down, and leaving and coming back does not help.
+func TestRate(t *testing.T) {
+	limits := DefaultLimits
+	limits.Rate = Rate{Burst: 5, PerSecond: 1}
+	tb := newTable(t, limits)
+	tb.enters("anna") // takes one
+	message := "<message type='groupchat' to='$R'><body>x</body></message>"
+	for range 4 {
+		tb.must("anna", message)
+	}
+	if _, err := tb.does("anna", message); !errors.Is(err, errTooFast) {
+		t.Errorf("the flood goes on: %v", err)
+	}
+	tb.must("anna", "<presence type='unavailable' to='$R/anna'/>")
+	if _, err := tb.does("anna", enterAs("anna")); !errors.Is(err, errTooFast) {
+		t.Errorf("a new start helps: %v", err)
+	}
+	tb.now = tb.now.Add(2 * time.Second)
+	tb.enters("anna")
+	tb.must("anna", message)
+	if _, err := tb.does("anna", message); !errors.Is(err, errTooFast) {
+		t.Errorf("the flood goes on: %v", err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	limits := DefaultLimits
+	limits.Occupants, limits.Affiliations = 3, 2
+	tb := newTable(t, limits)
+	for _, user := range []string{"ben", "carl"} {
+		tb.enters(user)
+	}
+	tb.settings.MaxOccupants = 2
+	if _, err := tb.does("dora", enterAs("dora")); !errors.Is(err, errFull) {
+		t.Errorf("a full room lets others in: %v", err)
+	}
+	tb.enters("anna") // owners may
+	for nick, want := range map[string]error{strings.Repeat("n", 200): errBadValue, strings.Repeat(" ", 3): errBadValue, "ben": errConflict} {
+		if _, err := tb.does("anna", "<presence to='$R/"+nick+"'/>"); !errors.Is(err, want) {
+			t.Errorf("nick %q: %v", nick, err)
+		}
+	}
+	tb.must("anna", adminItem("jid='ben@example.org' affiliation='member'"))
+	if _, err := tb.does("anna", adminItem("jid='carl@example.org' affiliation='member'")); !errors.Is(err, errTooMuch) {
+		t.Errorf("a full list takes more: %v", err)
+	}
+}
+
+// TestRandomConversations plays random stanzas and checks what must always hold.
+func TestRandomConversations(t *testing.T) {
+	for seed := range uint64(12) {
+		said := randomStanzas(rand.New(rand.NewPCG(seed, 1)), 300)
+		first, second := newTable(t, DefaultLimits), newTable(t, DefaultLimits)
+		for i, s := range said {
+			before, was := first.fingerprint(), first.moderators()
+			open := first.settings.NonAnonymous
+			out, err := first.does(s.user, s.text)
+			again, _ := second.does(s.user, s.text)
+			if !slices.EqualFunc(out, again, func(a, b Delivery) bool {
+				return slices.Equal(a.To, b.To) && string(a.Stanza) == string(b.Stanza)
+			}) {
+				t.Fatalf("seed %d: step %d has another effect the second time", seed, i)
+			}
+			if err != nil && (len(out) > 0 || before != first.fingerprint()) {
+				t.Fatalf("seed %d: %s: %s has an effect in spite of %v", seed, s.user, s.text, err)
+			}
+			first.checkInvariants(fmt.Sprintf("seed %d after %s: %s", seed, s.user, s.text))
+			if !open && !first.settings.NonAnonymous {
+				first.checkAnonymity(out, was, s.text)
+			}
+			first.now, second.now = first.now.Add(time.Second), second.now.Add(time.Second)
+			if first.destroyed {
+				break
+			}
+		}
+	}
+}
+
+type said struct{ user, text string }
+
+func randomStanzas(r *rand.Rand, n int) []said {
+	users := []string{"anna", "ben", "carl", "dora", "emil"}
+	one := func(list ...string) string { return list[r.IntN(len(list))] }
+	list := []said{{"anna", enterAs("anna")}, {"anna", configForm("persistentroom", "1")}}
+	for range n {
+		user := users[r.IntN(len(users))]
+		whom := one(users...)
+		list = append(list, said{user, one(
+			enterAs(one(user, user, user, "nick", whom)), enterAs(user), enterAs(user),
+			"<presence to='$R/"+one(user, user, whom, "nick")+"'><show>away</show></presence>",
+			"<presence type='unavailable' to='$R/x'/>",
+			"<message type='groupchat' to='$R'><body>x</body></message>",
+			"<message type='groupchat' to='$R'><subject>x</subject></message>",
+			"<message type='chat' to='$R/"+whom+"'><body>x</body></message>",
+			adminItem("nick='"+whom+"' role='"+one(roleNames[:]...)+"'"),
+			adminItem("jid='"+whom+"@example.org' affiliation='"+one(affiliationNames[:]...)+"'"),
+			configForm(one("membersonly", "moderatedroom", "changesubject", "allowinvites"), one("0", "0", "1")),
+			configForm("whois", one("moderators", "moderators", "anyone")),
+			"<message to='$R'><x xmlns='"+nsUser+"'><invite to='"+whom+"@example.org'/></x></message>",
+			"<message to='$R'><x xmlns='"+nsForms+"' type='submit'><field var='FORM_TYPE'><value>"+formVoice+"</value></field><field var='muc#roomnick'><value>"+whom+"</value></field><field var='muc#request_allow'><value>1</value></field></x></message>",
+			"<iq type='get' id='q' to='$R/"+whom+"'><query xmlns='jabber:iq:version'/></iq>",
+			"<iq type='set' id='q' to='$R'><query xmlns='"+nsRegister+"'><x xmlns='"+nsForms+"' type='submit'><field var='muc#register_roomnick'><value>"+one(user, "nick")+"</value></field></x></query></iq>",
+		)})
+	}
+	return list
+}
+
+func configForm(name, value string) string {
+	return "<iq type='set' id='1' to='$R'><query xmlns='" + nsOwner + "'><x xmlns='" + nsForms + "' type='submit'><field var='muc#roomconfig_" +
+		name + "'><value>" + value + "</value></field></x></query></iq>"
+}
+
+// fingerprint is what a refused stanza must not change.
+func (tb *table) fingerprint() string {
+	var b strings.Builder
+	fmt.Fprint(&b, tb.stored(), tb.locked, len(tb.history), slices.Sorted(maps.Keys(tb.seats)))
+	for _, o := range tb.order {
+		fmt.Fprint(&b, o.nick, o.role, len(o.seats), len(o.presence))
+	}
+	return b.String()
+}
+
+func (tb *table) moderators() map[string]bool {
+	list := map[string]bool{}
+	for _, o := range tb.order {
+		if o.role == moderator {
+			list[o.bare] = true
+		}
+	}
+	return list
+}
+
+func (tb *table) checkInvariants(when string) {
+	tb.t.Helper()
+	owners, weight, seats := 0, 0, 0
+	for _, p := range tb.people {
+		if p.affiliation == owner {
+			owners++
+		}
+		if p.affiliation == unaffiliated {
+			tb.t.Fatalf("%s: none is stored", when)
+		}
+	}
+	for _, m := range tb.history {
+		weight += len(m.stanza)
+	}
+	for _, o := range tb.order {
+		a := tb.affiliation(o.bare)
+		seats += len(o.seats)
+		switch {
+		case len(o.seats) == 0, tb.nicks[o.nick] != o, o.role == noRole:
+			tb.t.Fatalf("%s: %s is half there", when, o.nick)
+		case a == outcast, tb.settings.MembersOnly && a < member:
+			tb.t.Fatalf("%s: %s may not be there", when, o.nick)
+		case a >= admin && o.role != moderator:
+			tb.t.Fatalf("%s: %s is %v and %v", when, o.nick, a, o.role)
+		}
+	}
+	if owners == 0 || weight != tb.weight || seats != len(tb.seats) || len(tb.nicks) != len(tb.order) {
+		tb.t.Fatalf("%s: %d owners, weight %d of %d, %d seats of %d, %d nicks of %d", when, owners, tb.weight, weight, seats, len(tb.seats), len(tb.nicks), len(tb.order))
+	}
+}
+
+// checkAnonymity fails if somebody who is and was no moderator has been told another's address by presence.
+func (tb *table) checkAnonymity(out []Delivery, was map[string]bool, text string) {
+	tb.t.Helper()
+	is := tb.moderators()
+	for _, d := range out {
+		if !strings.HasPrefix(string(d.Stanza), "<presence") {
+			continue
+		}
+		n, err := scan.Parse(d.Stanza)
+		if err != nil {
+			tb.t.Fatalf("%v in %s", err, d.Stanza)
+		}
+		address, _, _ := strings.Cut(n.Child(nsUser, "x").Child(nsUser, "item").Attr("jid"), "/")
+		for _, to := range d.To {
+			if bare, _, _ := strings.Cut(to, "/"); address != "" && bare != address && !was[bare] && !is[bare] {
+				tb.t.Fatalf("%s learns from %s: %s", to, text, d.Stanza)
+			}
+		}
+	}
+}
+
+// BenchmarkBroadcast is a message to a room of a thousand.
+func BenchmarkBroadcast(b *testing.B) {
+	limits := DefaultLimits
+	limits.Rate = Rate{Burst: 1e9, PerSecond: 1e9}
+	tb := newTable(b, limits)
+	tb.enters("anna")
+	tb.locked = false
+	for i := range 999 {
+		tb.enters(fmt.Sprintf("user%d", i))
+	}
+	in, _ := read(b, "anna@example.org/x", "<message type='groupchat' to='hall@rooms.example.org' id='1'><body>Hello everybody</body></message>")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tb.Handle(noon, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

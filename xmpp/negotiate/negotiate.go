@@ -1,0 +1,256 @@
+// Package negotiate takes a client's connection from its first byte to an authenticated session with a
+// bound resource: stream headers, STARTTLS or direct TLS, SASL, resource binding (RFC 6120 §4-7, XEP-0368),
+// or authentication, binding and all that goes with them in one round trip (XEP-0388, XEP-0386, XEP-0484).
+//
+// mellium.im/xmpp runs the negotiation. The stream features are ours, and so is the gate through which it
+// reads: see docs/adr/0001-xmpp-negotiation.md. [Accept] works in the caller's goroutine and leaves none behind.
+package negotiate
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/xml"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"mellium.im/xmpp"
+	"mellium.im/xmpp/jid"
+
+	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+// Accounts finds what a login is checked against.
+type Accounts interface {
+	// Keys returns the SCRAM keys of a login name and whose they are; ok is false if there is no such account.
+	Keys(login string) (keys uc.PasswordKeys, user uc.UserID, ok bool)
+}
+
+// Limiter slows down guessing. Its methods are called from many goroutines. [Throttle] is one.
+type Limiter interface {
+	// Allow returns how long the attempt must wait. A wait of more than 5 s is not waited for: the
+	// client is told temporary-auth-failure.
+	Allow(addr netip.Addr, login string) (wait time.Duration)
+	Failed(addr netip.Addr, login string)
+	Succeeded(addr netip.Addr, login string)
+}
+
+// BindFunc chooses the resource of a new session and may make room for it by ending another. requested is
+// what the client asked for, normalised, or "". An error of kind uc.ErrConflict, uc.ErrUnavailable,
+// uc.ErrForbidden or uc.ErrInvalid is told to the client, which may ask again (RFC 6120 §7.6.2, §7.7.2).
+type BindFunc func(user uc.UserID, login, requested string) (resource string, err error)
+
+// Config says how connections are negotiated. It may be shared by all of a server's connections; see [Config.Prepare].
+type Config struct {
+	Domain    string      // the one domain served, normalised
+	TLS       *tls.Config // certificate of the domain
+	DirectTLS bool        // TLS from the first byte (XEP-0368) instead of STARTTLS
+
+	// Insecure lets clients log in without TLS, by SCRAM only. It is meant for load tests on a loopback address.
+	Insecure bool
+
+	// Secured says that TLS lies beneath the connection and is not ours, as with WebSocket over HTTPS: there
+	// is no STARTTLS and no channel binding, and PLAIN is allowed. TLS and DirectTLS must not be set with it.
+	Secured bool
+
+	// NoChannelBinding hides the -PLUS mechanisms from clients that choose a channel binding which
+	// TLS 1.3 does not have and then give up (slixmpp 1.8.3 falls back to PLAIN).
+	NoChannelBinding bool
+
+	Accounts Accounts
+	External External // nil: all passwords are kept here
+	Limiter  Limiter  // nil means no limit
+	Bind     BindFunc
+	Resume   ResumeFunc           // nil means that sessions cannot be resumed
+	Inline   []Inline             // what clients may switch on while they bind
+	AtBind   func(jid.JID) []byte // what else a client is told that binds so; nil means nothing
+	Tokens   Tokens               // nil means that clients cannot log in by tokens
+	Features []xml.StartElement   // told to the client beside bind once it is logged in
+
+	MaxStanza  int           // bytes of a stanza after the login, told to the client; 0: it is told no limits
+	Secret     []byte        // makes the challenges of unknown logins; must survive restarts; random if empty
+	Iterations int           // iteration count of unknown logins: the one that accounts get; default 10000
+	Timeout    time.Duration // for everything until the bind; default 30 s
+	Log        *slog.Logger
+
+	shared *shared // nil until Prepare
+}
+
+// shared is what the connections of a Config have in common.
+type shared struct {
+	tls    *tls.Config // nil without TLS
+	secret []byte
+}
+
+// Prepare makes what the connections of the Config, and of copies made of it later, have in common, such as the keys
+// with which clients resume TLS. It returns the Config, which must not be changed in Domain, TLS,
+// DirectTLS or Secret any more. Without Prepare each connection stands alone.
+func (c *Config) Prepare() *Config {
+	c.shared = c.share()
+	return c
+}
+
+func (c *Config) share() *shared {
+	if c.shared != nil {
+		return c.shared
+	}
+	s := &shared{secret: c.Secret}
+	if len(s.secret) == 0 {
+		s.secret = []byte(rand.Text())
+	}
+	if c.TLS != nil {
+		s.tls = c.serverTLS()
+	}
+	return s
+}
+
+// Bound is a negotiated connection.
+type Bound struct {
+	Conn      net.Conn // a *tls.Conn, or the accepted connection if Config.Insecure
+	Rest      []byte   // what the client sent behind its bind request; comes before what Conn yields
+	User      uc.UserID
+	Login     string
+	JID       jid.JID // full
+	Resource  string
+	Mechanism string               // SASL mechanism
+	TLS       *tls.ConnectionState // nil without TLS
+
+	// Before and After go around what a client is told that resumes a session: with XEP-0388 that is inside of <success/>.
+	Before, After []byte
+}
+
+// Accept negotiates. On error the client has been told, if it could be, and conn is closed. When it
+// returns a Bound the connection has no deadline. Once Config.Bind has given a resource Accept does not
+// fail any more: if the client is gone by then, Conn will say so.
+func Accept(ctx context.Context, conn net.Conn, cfg *Config) (*Bound, error) {
+	n := &negotiation{cfg: cfg, shared: cfg.share(), conn: conn, addr: addressOf(conn), profile: classic}
+	n.gate = newGate(n, conn)
+	_ = conn.SetDeadline(time.Now().Add(cmp.Or(cfg.Timeout, 30*time.Second))) // a dead connection fails when it is read
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err := n.run(ctx)
+	stopped := stop()
+	if err == nil || n.bound != nil {
+		if stopped {
+			_ = conn.SetDeadline(time.Time{})
+		}
+		return n.result(), nil
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	n.fail(err)
+	return nil, err
+}
+
+// negotiation is one connection on its way to a session.
+type negotiation struct {
+	cfg    *Config
+	shared *shared
+	conn   net.Conn // as accepted
+	addr   netip.Addr
+	tls    *tls.Conn        // nil while there is no TLS
+	cert   *tls.Certificate // that the client has seen; nil if that is not known, as after resumption where there are several
+	gate   *gate
+
+	bindings  []channelBinding // that the connection has
+	profile   *profile         // of the attempt to log in
+	request   *scan.Node       // that began the attempt
+	misled    bool             // the client has tried a channel binding that TLS 1.3 does not have
+	token     *uc.FastToken    // that the client has logged in with
+	mechanism string           // empty until the client is authenticated
+	login     string
+	user      uc.UserID
+	before    []byte // see Bound
+	after     []byte
+	bound     *jid.JID // nil until Config.Bind has given a resource
+}
+
+func addressOf(conn net.Conn) netip.Addr {
+	if remote := conn.RemoteAddr(); remote != nil {
+		if ap, err := netip.ParseAddrPort(remote.String()); err == nil {
+			return ap.Addr().Unmap()
+		}
+	}
+	return netip.Addr{}
+}
+
+// run lets mellium negotiate.
+func (n *negotiation) run(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = n.panicked(p)
+		}
+	}()
+	state := xmpp.SessionState(0)
+	if n.cfg.Secured {
+		state = xmpp.Secure
+	}
+	if n.cfg.DirectTLS {
+		if err := n.secure(ctx); err != nil {
+			return err
+		}
+		state = xmpp.Secure
+	}
+	features := n.features()
+	negotiator := xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
+		return xmpp.StreamConfig{Lang: "en", Features: features}
+	})
+	// mellium would clear our deadline when the context ends, so it does not learn of that.
+	_, err = xmpp.ReceiveSession(context.WithoutCancel(ctx), n.gate, state, negotiator)
+	if n.gate.err != nil {
+		return n.gate.err
+	}
+	return err
+}
+
+// encrypted reports whether there is TLS, ours or beneath.
+func (n *negotiation) encrypted() bool { return n.tls != nil || n.cfg.Secured }
+
+// features lists the stream features in the order in which the client is told of them. mellium tells of
+// those that fit the state of the session.
+func (n *negotiation) features() []xmpp.StreamFeature {
+	var list []xmpp.StreamFeature
+	if n.cfg.TLS != nil {
+		list = append(list, n.startTLSFeature())
+	}
+	needed := xmpp.Secure
+	if n.cfg.Insecure {
+		needed = 0
+	} else {
+		list = append(list, n.noPlainTextFeature())
+	}
+	list = append(list, n.saslFeature(needed), n.sasl2Feature(), n.channelBindingFeature(), n.bindFeature())
+	if n.cfg.Resume != nil {
+		list = append(list, n.managementFeature())
+	}
+	if n.cfg.MaxStanza > 0 {
+		list = append(list, n.limitsFeature())
+	}
+	for _, f := range n.cfg.Features {
+		list = append(list, xmpp.StreamFeature{Name: f.Name, Necessary: xmpp.Authn, List: listEmpty(false, f.Attr...)})
+	}
+	return list
+}
+
+func (n *negotiation) result() *Bound {
+	b := &Bound{
+		Conn: n.gate.Conn, Rest: n.gate.rest(), User: n.user, Login: n.login,
+		JID: *n.bound, Resource: n.bound.Resourcepart(), Mechanism: n.mechanism,
+		Before: n.before, After: n.after,
+	}
+	if n.tls != nil {
+		state := n.tls.ConnectionState()
+		b.TLS = &state
+	}
+	return b
+}
+
+// write sends one element to the client.
+func (n *negotiation) write(element []byte) error {
+	_, err := n.gate.Write(element)
+	return err
+}

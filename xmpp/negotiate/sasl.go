@@ -1,0 +1,318 @@
+package negotiate
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
+
+	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+const (
+	maxGuesses  = 5  // wrong passwords on one connection (RFC 6120 §6.4.5): clients try one mechanism after the other
+	maxAttempts = 10 // attempts of any kind; clients try one mechanism after the other
+	maxWait     = 5 * time.Second
+)
+
+// failure is a SASL failure after which the client may try again (RFC 6120 §6.5).
+type failure struct {
+	condition string
+	text      string
+}
+
+// Error returns the condition and the text.
+func (f *failure) Error() string { return "SASL failure " + f.condition + ": " + f.text }
+
+func refuse(condition, text string) error { return &failure{condition, text} }
+
+// errWrong does not say whether the login or the password was wrong.
+var errWrong = refuse("not-authorized", "wrong login or password")
+
+// profile is how SASL is carried in XML. A client may use another one for its next attempt.
+type profile struct {
+	ns    string
+	begin string // name of the element that begins an attempt
+	empty string // text that stands for a message of no bytes
+}
+
+var (
+	classic    = &profile{nsSASL, "auth", "="}         // RFC 6120 §6
+	extensible = &profile{nsSASL2, "authenticate", ""} // XEP-0388
+)
+
+// mechanism is a SASL mechanism. run carries it out, from the client's first message on, and returns
+// what goes with the success.
+type mechanism struct {
+	name string
+	run  func(ctx context.Context, first []byte) (*identity, []byte, error)
+}
+
+// identity is who a client has proved to be.
+type identity struct {
+	login string
+	user  uc.UserID
+}
+
+// mechanisms lists those that are offered, the strongest first.
+func (n *negotiation) mechanisms() []mechanism {
+	var list []mechanism
+	if n.encrypted() && n.claimsElsewhere() {
+		return append(list, mechanism{"PLAIN", n.plain}) // XEP-0388 §2.1: what the client's address can use
+	}
+	for _, plus := range []bool{true, false} {
+		for _, h := range hashes {
+			if !plus || len(n.bindings) > 0 {
+				list = append(list, n.scramMechanism(h, plus))
+			}
+		}
+	}
+	if n.encrypted() {
+		list = append(list, mechanism{"PLAIN", n.plain}) // RFC 6120 §13.9.4: never without TLS
+	}
+	return list
+}
+
+// saslFeature authenticates the client (RFC 6120 §6).
+func (n *negotiation) saslFeature(needed xmpp.SessionState) xmpp.StreamFeature {
+	return xmpp.StreamFeature{
+		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
+		Necessary:  needed,
+		Prohibited: xmpp.Authn,
+		List: func(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
+			_, err := xmlstream.Copy(w, xmlstream.Wrap(namesOf(n.mechanisms()), start))
+			return true, err
+		},
+		Negotiate: n.negotiateSASL,
+	}
+}
+
+// namesOf makes <mechanism/> elements.
+func namesOf(list []mechanism) xml.TokenReader {
+	var names []xml.TokenReader
+	for _, m := range list {
+		names = append(names, xmlstream.Wrap(xmlstream.Token(xml.CharData(m.name)), xml.StartElement{Name: xml.Name{Local: "mechanism"}}))
+	}
+	return xmlstream.MultiReader(names...)
+}
+
+// negotiateSASL authenticates the client by the profile that it chooses.
+func (n *negotiation) negotiateSASL(ctx context.Context, _ *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, error) {
+	if err := n.authenticate(ctx); err != nil {
+		return 0, nil, n.gate.stop(err)
+	}
+	if n.profile == extensible {
+		return xmpp.Ready, nil, nil // XEP-0388 §2.6.1: the stream goes on without a restart
+	}
+	n.gate.restart()
+	return xmpp.Authn, n.gate, nil
+}
+
+// noPlainTextFeature is not told of. It answers those who authenticate before there is TLS (RFC 6120 §6.5.4).
+func (n *negotiation) noPlainTextFeature() xmpp.StreamFeature {
+	return xmpp.StreamFeature{
+		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
+		Prohibited: xmpp.Secure,
+		List: func(context.Context, xmlstream.TokenWriter, xml.StartElement) (bool, error) {
+			return false, nil
+		},
+		Negotiate: func(context.Context, *xmpp.Session, any) (xmpp.SessionState, io.ReadWriter, error) {
+			if err := n.tellFailure(&failure{"encryption-required", "use TLS"}); err != nil {
+				return 0, nil, n.gate.stop(err)
+			}
+			return 0, nil, n.gate.stop(fault("policy-violation", "TLS is required"))
+		},
+	}
+}
+
+// authenticate lets the client try until it succeeds or has tried too often.
+func (n *negotiation) authenticate(ctx context.Context) error {
+	guesses := 0
+	for range maxAttempts {
+		err := n.attempt(ctx)
+		var f *failure
+		if !errors.As(err, &f) {
+			return err
+		}
+		if err := n.tellFailure(f); err != nil {
+			return err
+		}
+		if err == errWrong { //nolint:errorlint // never wrapped
+			if guesses++; guesses == maxGuesses {
+				break
+			}
+		}
+	}
+	return fault("policy-violation", "too many attempts to log in") // RFC 6120 §6.4.5
+}
+
+// attempt carries out one authentication. A *failure lets the client try again.
+func (n *negotiation) attempt(ctx context.Context) error {
+	err := n.begin()
+	if err != nil {
+		return err
+	}
+	name := n.request.Attr("mechanism")
+	m := n.mechanismNamed(name)
+	if m == nil {
+		return refuse("invalid-mechanism", "this mechanism is not offered")
+	}
+	first, err := n.initialResponse()
+	if err != nil {
+		return err
+	}
+	who, final, err := m.run(ctx, first)
+	if err != nil {
+		return err
+	}
+	n.mechanism, n.login, n.user = name, who.login, who.user
+	if n.profile == extensible {
+		return n.succeed(ctx, final)
+	}
+	return n.write([]byte("<success xmlns='" + nsSASL + "'>" + base64.StdEncoding.EncodeToString(final) + "</success>"))
+}
+
+// begin waits for the element that begins an attempt, and with it the profile.
+func (n *negotiation) begin() error {
+	el, err := n.gate.element()
+	if err != nil {
+		return err
+	}
+	switch {
+	case el.NS == nsSASL:
+		n.profile = classic
+	case el.NS == nsSASL2 && n.encrypted():
+		n.profile = extensible
+	default:
+		return fault("not-authorized", "log in first") // RFC 6120 §4.9.3.12
+	}
+	n.request = el
+	return n.expect(el, n.profile.begin)
+}
+
+func (n *negotiation) mechanismNamed(name string) *mechanism {
+	list := n.mechanisms()
+	if n.profile == extensible {
+		list = append(list, n.tokenMechanisms()...)
+	}
+	if at := slices.IndexFunc(list, func(m mechanism) bool { return m.name == name }); at >= 0 {
+		return &list[at]
+	}
+	return nil
+}
+
+// expect checks that an element of the profile has the right name.
+func (n *negotiation) expect(el *scan.Node, name string) error {
+	switch {
+	case el.Name == name:
+		return nil
+	case el.Name == "abort":
+		return refuse("aborted", "as you like") // RFC 6120 §6.5.1
+	case n.profile == extensible:
+		return fault("policy-violation", "expected "+name) // XEP-0388 §2.4
+	}
+	return refuse("malformed-request", "expected "+name) // RFC 6120 §6.5.8
+}
+
+// initialResponse decodes what the client sent with its request; if that was nothing, the client is asked.
+func (n *negotiation) initialResponse() ([]byte, error) {
+	text, there := n.request.Text, n.request.Text != ""
+	if n.profile == extensible {
+		response := n.request.Child(nsSASL2, "initial-response")
+		if there = response != nil; there {
+			text = response.Text
+		}
+	}
+	if !there {
+		return n.challenge(nil)
+	}
+	return n.decode(text)
+}
+
+// challenge sends a challenge and returns the response.
+func (n *negotiation) challenge(data []byte) ([]byte, error) {
+	text := n.profile.empty
+	if len(data) > 0 {
+		text = base64.StdEncoding.EncodeToString(data)
+	}
+	if err := n.write([]byte("<challenge xmlns='" + n.profile.ns + "'>" + text + "</challenge>")); err != nil {
+		return nil, err
+	}
+	el, err := n.gate.element()
+	if err != nil {
+		return nil, err
+	}
+	if el.NS != n.profile.ns {
+		return nil, fault("not-authorized", "log in first") // RFC 6120 §4.9.3.12
+	}
+	if err := n.expect(el, "response"); err != nil {
+		return nil, err
+	}
+	return n.decode(el.Text)
+}
+
+// decode decodes base64; whitespace is an error (RFC 6120 §6.4.2, XEP-0388 §2.2).
+func (n *negotiation) decode(text string) ([]byte, error) {
+	if text == n.profile.empty {
+		return nil, nil
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") {
+		return nil, refuse("incorrect-encoding", "not base64") // RFC 6120 §6.5.6
+	}
+	return data, nil
+}
+
+func (n *negotiation) tellFailure(f *failure) error {
+	b := []byte("<failure xmlns='" + n.profile.ns + "'><" + f.condition)
+	if n.profile == extensible {
+		b = append(b, " xmlns='"+nsSASL+"'"...) // XEP-0388 §2.6.2
+	}
+	b = append(b, "/><text xml:lang='en'>"...)
+	return n.write(append(scan.AppendEscaped(b, f.text), "</text></failure>"...))
+}
+
+// permit asks the limiter whether the login may be tried, and waits as long as it says.
+func (n *negotiation) permit(ctx context.Context, login string) error {
+	if n.cfg.Limiter == nil {
+		return nil
+	}
+	wait := n.cfg.Limiter.Allow(n.addr, login)
+	if wait <= 0 {
+		return nil
+	}
+	if wait > maxWait {
+		return refuse("temporary-auth-failure", "too many attempts, try again later") // RFC 6120 §6.5.11
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// settle ends an attempt whose proof was right or wrong.
+func (n *negotiation) settle(a *account, right bool) (*identity, error) {
+	limiter := n.cfg.Limiter
+	if !right || !a.known {
+		if limiter != nil {
+			limiter.Failed(n.addr, a.login)
+		}
+		return nil, errWrong
+	}
+	if limiter != nil {
+		limiter.Succeeded(n.addr, a.login)
+	}
+	return &identity{a.login, a.user}, nil
+}
