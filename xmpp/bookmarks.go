@@ -1,0 +1,329 @@
+package xmpp
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/pubsub"
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+// Bookmarks of rooms have three forms: an item for each room in the node nsBookmarks (XEP-0402), one element
+// with all of them in the node nsStorage (XEP-0048 by XEP-0223), and the same element as private XML (XEP-0048 by
+// XEP-0049). The two nodes are kept alike, a change of one changing the other in the same transaction, and
+// the private XML is what the node nsStorage has.
+const (
+	nsBookmarks = "urn:xmpp:bookmarks:1"
+	nsStorage   = "storage:bookmarks"
+)
+
+// storageItem is the ID of the one item of the node nsStorage (XEP-0223 §4).
+const storageItem = "current"
+
+// mirrored is a change of one node of bookmarks that follows from a change of the other.
+type mirrored struct {
+	node *pubsub.Node
+	put  []newItem
+	gone []string
+}
+
+// mirrorBookmarks adds to the change of a node that holds bookmarks what changes in the other; nil if nothing
+// does. pep.mu is held.
+func (s *Server) mirrorBookmarks(owner *account, node string, put []newItem, gone []string, change *uc.PubsubChange) (*mirrored, error) {
+	if node != nsBookmarks && node != nsStorage {
+		return nil, nil
+	}
+	was, err := s.storageOf(owner)
+	if err != nil {
+		return nil, err
+	}
+	m := &mirrored{}
+	if node == nsBookmarks {
+		m.toStorage(was, put, gone)
+	} else if err := s.toBookmarks(m, owner, was, put); err != nil {
+		return nil, err
+	}
+	if len(m.put) == 0 && len(m.gone) == 0 {
+		return nil, nil
+	}
+	s.applyMirror(m, owner, map[string]string{nsBookmarks: nsStorage, nsStorage: nsBookmarks}[node], change)
+	return m, nil
+}
+
+// applyMirror makes the changed node, and what is to be stored of it.
+func (s *Server) applyMirror(m *mirrored, owner *account, name string, change *uc.PubsubChange) {
+	if n := owner.pep.nodes[name]; n != nil {
+		m.node = n.Clone()
+	} else {
+		m.node = &pubsub.Node{Name: name, Config: s.cfg.Pubsub.Default(name)}
+		change.PutNodes = append(change.PutNodes, nodeChange(m.node).PutNodes...)
+	}
+	for _, id := range m.gone {
+		m.node.Remove(id)
+		change.DropItems = append(change.DropItems, uc.PubsubItem{Node: name, ID: id})
+	}
+	now := time.Now()
+	for _, it := range m.put {
+		for _, over := range m.node.Put(pubsub.Item{ID: it.id, Publisher: owner.bare, At: now, Size: len(it.payload)}) {
+			change.DropItems = append(change.DropItems, uc.PubsubItem{Node: name, ID: over.ID})
+		}
+		if _, kept := m.node.Find(it.id); kept {
+			change.PutItems = append(change.PutItems, uc.PubsubItem{Node: name, ID: it.id, Publisher: owner.bare, At: now, Size: len(it.payload), Payload: it.payload})
+		}
+	}
+}
+
+// tellMirror tells those who follow the other form.
+func (s *Server) tellMirror(b *batch, owner *account, m *mirrored) {
+	if m == nil {
+		return
+	}
+	if len(m.put) > 0 {
+		s.tellPublished(b, owner, m.node, m.put)
+	}
+	if len(m.gone) > 0 {
+		s.tellRetracted(b, owner, m.node, m.gone)
+	}
+}
+
+// storageOf reads what the node nsStorage has. pep.mu is held.
+func (s *Server) storageOf(owner *account) (*scan.Node, error) {
+	empty := &scan.Node{Name: "storage", NS: nsStorage}
+	nodes, err := s.nodesOf(owner)
+	if err != nil || nodes[nsStorage] == nil {
+		return empty, err
+	}
+	last, ok := nodes[nsStorage].Last()
+	if !ok {
+		return empty, nil
+	}
+	payload, err := s.payloadOf(owner, nodes[nsStorage], last)
+	if err != nil {
+		return nil, err
+	}
+	return parseStorage(payload), nil
+}
+
+// parseStorage reads a list of bookmarks; what is none is an empty one.
+func parseStorage(xml []byte) *scan.Node {
+	if n, err := scan.Parse(xml); err == nil && n.Name == "storage" && n.NS == nsStorage {
+		return n
+	}
+	return &scan.Node{Name: "storage", NS: nsStorage}
+}
+
+// toStorage takes changed items over into the list.
+func (m *mirrored) toStorage(list *scan.Node, put []newItem, gone []string) {
+	before := list.AppendXML(nil, nsNone)
+	for _, id := range gone {
+		if at := indexOfBookmark(list, id); at >= 0 {
+			list.Nodes = slices.Delete(list.Nodes, at, at+1)
+		}
+	}
+	for _, it := range put {
+		n, err := scan.Parse(it.payload)
+		room := canonicalRoom(it.id)
+		if err != nil || n.Name != "conference" || n.NS != nsBookmarks || room == "" {
+			continue
+		}
+		c := bookmark(nsStorage, n)
+		c.Attrs = append([]scan.Attr{{Name: "jid", Value: room}}, c.Attrs...)
+		if at := indexOfBookmark(list, room); at >= 0 {
+			list.Nodes[at] = c
+		} else {
+			list.Nodes = append(list.Nodes, c)
+		}
+	}
+	if after := list.AppendXML(nil, nsNone); !bytes.Equal(before, after) {
+		m.put = []newItem{{storageItem, after}}
+	}
+}
+
+// toBookmarks takes what has changed in the list over into items. What clients keep in an item beside what the
+// list knows stays (XEP-0402 §4, extensions).
+func (s *Server) toBookmarks(m *mirrored, owner *account, was *scan.Node, put []newItem) error {
+	is := &scan.Node{}
+	if len(put) > 0 {
+		is = parseStorage(put[len(put)-1].payload)
+	}
+	for _, c := range is.Nodes {
+		room := canonicalRoom(c.Attr("jid"))
+		if room == "" || c.Name != "conference" {
+			continue
+		}
+		now := bookmark(nsBookmarks, c)
+		if at := indexOfBookmark(was, room); at >= 0 && same(now, bookmark(nsBookmarks, was.Nodes[at])) {
+			continue
+		}
+		if err := s.keepExtensions(owner, room, now); err != nil {
+			return err
+		}
+		m.put = append(m.put, newItem{room, now.AppendXML(nil, nsNone)})
+	}
+	for _, c := range was.Nodes {
+		if room := canonicalRoom(c.Attr("jid")); room != "" && c.Name == "conference" && indexOfBookmark(is, room) < 0 {
+			m.gone = append(m.gone, room)
+		}
+	}
+	return nil
+}
+
+// keepExtensions adds to a bookmark what the item for the room has besides.
+func (s *Server) keepExtensions(owner *account, room string, c *scan.Node) error {
+	n := owner.pep.nodes[nsBookmarks]
+	if n == nil {
+		return nil
+	}
+	it, ok := n.Find(room)
+	if !ok {
+		return nil
+	}
+	payload, err := s.payloadOf(owner, n, it)
+	if err != nil {
+		return err
+	}
+	old, err := scan.Parse(payload)
+	if err != nil {
+		return err // it was parsed when it came
+	}
+	for _, child := range old.Nodes {
+		if child.Name != "nick" && child.Name != "password" {
+			c.Nodes = append(c.Nodes, child)
+		}
+	}
+	return nil
+}
+
+// bookmark makes a bookmark of one of the forms out of one of any.
+func bookmark(ns string, of *scan.Node) *scan.Node {
+	c := &scan.Node{NS: ns, Name: "conference"}
+	if name := of.Attr("name"); name != "" {
+		c.Attrs = append(c.Attrs, scan.Attr{Name: "name", Value: name})
+	}
+	if auto := of.Attr("autojoin"); auto == "true" || auto == "1" {
+		c.Attrs = append(c.Attrs, scan.Attr{Name: "autojoin", Value: "true"})
+	}
+	for _, name := range []string{"nick", "password"} {
+		if t := of.ChildText(of.NS, name); t != "" {
+			c.Nodes = append(c.Nodes, &scan.Node{NS: ns, Name: name, Text: t})
+		}
+	}
+	return c
+}
+
+func same(a, b *scan.Node) bool {
+	return bytes.Equal(a.AppendXML(nil, nsNone), b.AppendXML(nil, nsNone))
+}
+
+func indexOfBookmark(list *scan.Node, room string) int {
+	return slices.IndexFunc(list.Nodes, func(c *scan.Node) bool { return c.Name == "conference" && canonicalRoom(c.Attr("jid")) == room })
+}
+
+// canonicalRoom returns the address of a room in its normal form, or "".
+func canonicalRoom(address string) string {
+	j, err := jid.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return j.Bare().String()
+}
+
+// unifyBookmarks brings the three forms together when the first of them is needed: whatever one of them has is in
+// all afterwards. What stands in several is taken from the newest form. pep.mu is held.
+func (s *Server) unifyBookmarks(owner *account) error {
+	if owner.pep.unified {
+		return nil
+	}
+	list, err := s.storageOf(owner)
+	if err != nil {
+		return err
+	}
+	private, err := s.deps.Store.Private(s.ctx, owner.user, nsStorage, "storage")
+	if err != nil {
+		return err
+	}
+	old := parseStorage(private)
+	for _, c := range old.Nodes {
+		if c.Name != "conference" || indexOfBookmark(list, canonicalRoom(c.Attr("jid"))) < 0 {
+			list.Nodes = append(list.Nodes, c)
+		}
+	}
+	if err := s.storeUnified(owner, list); err != nil {
+		return err
+	}
+	if len(old.Nodes) > 0 { // what is deleted from now on must not come back from there
+		empty := (&scan.Node{Name: "storage", NS: nsStorage}).AppendXML(nil, nsPrivate)
+		kept := uc.PrivateXML{User: owner.user, Namespace: nsStorage, Name: "storage", XML: empty}
+		if err := s.deps.Store.PutPrivate(s.ctx, kept, maxPrivateKinds); err != nil {
+			return err
+		}
+	}
+	owner.pep.unified = true
+	return nil
+}
+
+// storeUnified writes the list, with what the node nsBookmarks has, into both nodes.
+func (s *Server) storeUnified(owner *account, list *scan.Node) error {
+	var items []newItem
+	if n := owner.pep.nodes[nsBookmarks]; n != nil {
+		for _, it := range n.Items {
+			payload, err := s.payloadOf(owner, n, it)
+			if err != nil {
+				return err
+			}
+			items = append(items, newItem{it.ID, payload})
+		}
+	}
+	was, err := s.storageOf(owner)
+	if err != nil {
+		return err
+	}
+	var whole mirrored
+	whole.toStorage(list, items, nil)
+	var toItems, toList mirrored
+	for _, c := range list.Nodes {
+		room := canonicalRoom(c.Attr("jid"))
+		if c.Name == "conference" && room != "" && !slices.ContainsFunc(items, func(it newItem) bool { return it.id == room }) {
+			toItems.put = append(toItems.put, newItem{room, bookmark(nsBookmarks, c).AppendXML(nil, nsNone)})
+		}
+	}
+	if !same(list, was) {
+		toList.put = []newItem{{storageItem, list.AppendXML(nil, nsNone)}}
+	}
+	var change uc.PubsubChange
+	var nodes []*pubsub.Node
+	for name, m := range map[string]*mirrored{nsBookmarks: &toItems, nsStorage: &toList} {
+		if len(m.put) > 0 {
+			s.applyMirror(m, owner, name, &change)
+			nodes = append(nodes, m.node)
+		}
+	}
+	if len(nodes) == 0 {
+		return nil
+	}
+	return s.commitNodes(owner, change, nodes...)
+}
+
+// privateBookmarks returns the bookmarks as private XML.
+func (s *Server) privateBookmarks(owner *account) ([]byte, error) {
+	owner.pep.mu.Lock()
+	defer owner.pep.mu.Unlock()
+	if err := s.unifyBookmarks(owner); err != nil {
+		return nil, err
+	}
+	list, err := s.storageOf(owner)
+	if err != nil {
+		return nil, err
+	}
+	return list.AppendXML(nil, nsPrivate), nil
+}
+
+// setPrivateBookmarks publishes what a client has sent as private XML.
+func (r *request) setPrivateBookmarks(list *scan.Node) error {
+	p := publication{node: nsStorage, by: r.from.jid, items: []newItem{{storageItem, list.AppendXML(nil, nsNone)}}}
+	return r.server.publish(r.batch, r.from.account, pubsub.Entity{Bare: r.from.account.bare, Owner: true}, p)
+}

@@ -1,0 +1,143 @@
+package xmpp
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+const (
+	nsCarbons  = "urn:xmpp:carbons:2"
+	nsReceipts = "urn:xmpp:receipts"
+	nsMarkers  = "urn:xmpp:chat-markers:0"
+	nsMUCUser  = "http://jabber.org/protocol/muc#user"
+)
+
+// switchCarbons answers a client that wants copies of what its user's other clients send and receive, or
+// does not want them any more (XEP-0280 §4, §5).
+func (r *request) switchCarbons() error {
+	switch string(r.head.Child) {
+	case "enable":
+		r.from.carbons.Store(true)
+	case "disable":
+		r.from.carbons.Store(false)
+	default:
+		return errBadRequest
+	}
+	return r.reply(nil)
+}
+
+// wantCopies reports whether a client other than the two wants copies of what goes from one to the other.
+func wantCopies(a *account, one, other *session) bool {
+	for _, c := range a.bound() {
+		if c.carbons.Load() && c != one && c != other {
+			return true
+		}
+	}
+	return false
+}
+
+// copied reports whether clients of the sender or of who is addressed get copies of this message.
+func (r *request) copied(dest destination) bool {
+	wanted := wantCopies(r.from.account, r.from, dest.session) ||
+		dest.account != nil && wantCopies(dest.account, dest.session, r.from)
+	return wanted && worthCopying(&r.head, r.raw)
+}
+
+// suspicious are the texts without which a chat message has none of what keeps it from being copied. A
+// namespace may be hidden by references.
+var suspicious = [][]byte{[]byte(nsCarbons), []byte(nsHints), []byte(nsMUCUser), []byte(nsArchive), []byte("&#")}
+
+func isSuspicious(raw []byte) bool {
+	return slices.ContainsFunc(suspicious, func(text []byte) bool { return bytes.Contains(raw, text) })
+}
+
+// worthCopying applies the rules of XEP-0280 §6.1.
+func worthCopying(head *scan.Head, raw []byte) bool {
+	chat := string(head.Type) == "chat"
+	switch string(head.Type) {
+	case "error", "groupchat", "headline":
+		return false
+	}
+	if chat && !isSuspicious(raw) {
+		return true
+	}
+	n, err := scan.Parse(raw)
+	switch {
+	case err != nil, n.Child(nsCarbons, "private") != nil, n.Child(nsHints, "no-copy") != nil:
+		return false
+	case isRoom(n):
+		return false
+	}
+	return chat || n.Child(scan.NSClient, "body") != nil || slices.ContainsFunc(n.Nodes, func(c *scan.Node) bool {
+		return c.NS == nsReceipts || c.NS == nsChatStates || c.NS == nsMarkers
+	})
+}
+
+// isRoom reports whether a message comes from somebody in a room, and is no invitation to one.
+func isRoom(n *scan.Node) bool {
+	x := n.Child(nsMUCUser, "x")
+	return x != nil && x.Child(nsMUCUser, "invite") == nil
+}
+
+// forgesCopy reports whether a client pretends to pass on a copy, or a message of an archive: only the server
+// does (XEP-0280 §11, XEP-0313 §4.2). Clients that do not check from whom these come would believe it.
+func (r *request) forgesCopy() bool {
+	if !isSuspicious(r.raw) {
+		return false
+	}
+	n, err := scan.Parse(r.raw)
+	return err == nil && (n.Child(nsCarbons, "received") != nil || n.Child(nsCarbons, "sent") != nil || n.Child(nsArchive, "result") != nil)
+}
+
+// sendTo sends a message to a client, and, if copied, copies to the user's others that want them. It reports
+// whether one of them has it or may still take it.
+func (s *Server) sendTo(b *batch, to *session, raw []byte, copied bool) bool {
+	if !copied {
+		return b.push(to, raw)
+	}
+	of := newDelivery(raw)
+	if !b.pushCopy(to, of, raw) {
+		return false
+	}
+	s.copyReceived(b, to.account, []*session{to}, of)
+	return !of.missed()
+}
+
+// copyReceived sends copies of what some clients of a user received to the others that want them, but
+// not to the one it came from (XEP-0280 §7).
+func (s *Server) copyReceived(b *batch, a *account, received []*session, of *delivery) {
+	head, _, _, err := scan.New(unlimited).Next(of.raw)
+	if err != nil || !worthCopying(&head, of.raw) {
+		return
+	}
+	for _, c := range a.bound() {
+		if c.carbons.Load() && !slices.Contains(received, c) && string(head.From) != c.jid {
+			b.pushCopy(c, of, carbon("received", c, head.Type, of.raw))
+		}
+	}
+}
+
+// copySent sends copies of what a client sent to the user's others that want them (XEP-0280 §8). What it
+// sent to its own account they receive.
+func (r *request) copySent(dest destination) {
+	if dest.account == r.from.account {
+		return
+	}
+	r.batch.scratch = scan.AppendStamped(r.batch.scratch[:0], r.raw, &r.head, r.from.jidBytes, nil)
+	for _, c := range r.from.account.bound() {
+		if c != r.from && c.carbons.Load() {
+			r.batch.push(c, carbon("sent", c, r.head.Type, r.batch.scratch))
+		}
+	}
+}
+
+// carbon makes a copy of a message for a client.
+func carbon(kind string, to *session, typ, raw []byte) []byte {
+	e := &element{b: make([]byte, 0, len(raw)+320)}
+	e.start("message").attr("from", to.account.bare).attr("to", to.jid).attrIf("type", string(typ))
+	e.start(kind).attr("xmlns", nsCarbons).start("forwarded").attr("xmlns", nsForwarding).open()
+	e.b = appendQualified(e.b, raw)
+	return e.close("forwarded").close(kind).close("message").bytes()
+}

@@ -1,0 +1,184 @@
+// Package component lets programs beside the server have a domain of their own: external components, which
+// connect, say their name and prove that they know its secret (XEP-0114, jabber:component:accept). A bot, a
+// gateway to another network or a push service is one.
+//
+// The stream is not encrypted: it belongs on a loopback address or a private network. A [Service] has a
+// reader and a writer goroutine for each connection; both end with it.
+package component
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"mellium.im/xmpp/stanza"
+
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+// Config says which components there are, and what they may make the server hold. Zero limits mean the defaults.
+type Config struct {
+	Secrets map[string]string // by domain, in its normal form
+
+	MaxStanza   int // bytes; default 256 kB
+	QueueMax    int // bytes that wait for a component which does not read; default 4 MB
+	MaxHalfOpen int // connections that have not proved anything yet; default 64
+
+	HandshakeTimeout time.Duration // from the first byte to the proof; default 10 s
+	StanzaTimeout    time.Duration // from the first to the last byte of a stanza; default 60 s
+	WriteTimeout     time.Duration // for what a component is slow to read; default 30 s
+
+	// Deliver takes a stanza of a component. Its from is in the component's domain, it has a to, and it reads
+	// as in a client's stream. The bytes are valid until Deliver returns.
+	Deliver func(domain string, head scan.Head, stanza []byte)
+	// Undeliverable takes back a stanza that no component has been sent. It must not wait.
+	Undeliverable func(from, to string, stanza []byte, cond stanza.Condition)
+	Log           *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	c.MaxStanza = cmp.Or(c.MaxStanza, 256<<10)
+	c.QueueMax = cmp.Or(c.QueueMax, 4<<20)
+	c.MaxHalfOpen = cmp.Or(c.MaxHalfOpen, 64)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.StanzaTimeout = cmp.Or(c.StanzaTimeout, time.Minute)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 30*time.Second)
+}
+
+// Service has the connections of components.
+type Service struct {
+	cfg Config
+
+	mu       sync.RWMutex
+	links    map[string]*link // by domain, of those that have proved who they are
+	conns    map[net.Conn]struct{}
+	halfOpen int
+	closed   bool
+	serving  sync.WaitGroup
+}
+
+// New makes a service without connections.
+func New(cfg Config) *Service {
+	cfg.setDefaults()
+	return &Service{cfg: cfg, links: map[string]*link{}, conns: map[net.Conn]struct{}{}}
+}
+
+// Serves reports whether a domain is a component's, connected or not.
+func (s *Service) Serves(domain string) bool {
+	_, ok := s.cfg.Secrets[domain]
+	return ok
+}
+
+// Connected lists the domains of the components that are there, by name.
+func (s *Service) Connected() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Sorted(maps.Keys(s.links))
+}
+
+// Send queues a stanza for the component of the domain to, and never waits. The stanza is the service's from then on.
+func (s *Service) Send(from, to string, raw []byte) {
+	s.mu.RLock()
+	l := s.links[to]
+	s.mu.RUnlock()
+	switch {
+	case l == nil:
+		// RFC 6120 §8.3.3.19: the domain is known, but provides nothing at present.
+		s.cfg.Undeliverable(from, to, raw, stanza.ServiceUnavailable)
+	case !l.push(outgoing{from, raw}):
+		s.cfg.Undeliverable(from, to, raw, stanza.ResourceConstraint)
+	}
+}
+
+// Serve accepts components until ctx ends or the listener fails.
+func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+	defer ln.Close()
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			if !s.admit(conn) {
+				conn.Close()
+			}
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default: // out of descriptors, or the component was gone before it was accepted
+			s.cfg.Log.Warn("component: cannot accept", "cause", err)
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// admit starts to serve a connection, unless too many are half open.
+func (s *Service) admit(conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.halfOpen >= s.cfg.MaxHalfOpen {
+		return false
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// A component that has vanished without a word must not keep its name for long.
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+	}
+	s.conns[conn] = struct{}{}
+	s.halfOpen++
+	s.serving.Go(func() { s.serve(conn) })
+	return true
+}
+
+// enter makes a link the one of its domain, unless there is another.
+func (s *Service) enter(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.links[l.domain] != nil {
+		return false
+	}
+	s.links[l.domain] = l
+	return true
+}
+
+func (s *Service) leave(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.links[l.domain] == l {
+		delete(s.links, l.domain)
+	}
+}
+
+// Shutdown tells the components that the server ends, and waits until they have read what was sent to them, or until ctx ends.
+func (s *Service) Shutdown(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	for conn := range s.conns {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(s.links)), func(l *link) bool { return l.conn == conn }) {
+			conn.Close() // it has proved nothing yet
+		}
+	}
+	for _, l := range s.links {
+		l.end(errShutdown)
+	}
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for conn := range s.conns {
+			conn.Close()
+		}
+	})
+	defer stop()
+	s.serving.Wait()
+}

@@ -1,0 +1,365 @@
+package xmpp
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rolecall/rolecall/internal/uc"
+)
+
+// groups are the shared groups of one directory snapshot: each role of type xmpp.group is one, and its
+// members are in each other's contact list without asking. Whom a supervisor supervises is in the
+// supervisor's list alone. They are computed and never stored.
+type groups struct {
+	dir     *uc.Directory
+	domain  string
+	byRole  map[uc.RoleID]*group
+	circles *circles
+	settled atomic.Bool // what is new in them has been pushed
+
+	supervision supervision
+}
+
+// group is one shared group. It is immutable.
+type group struct {
+	role  *uc.Role
+	users []contact // by ascending user
+	teams []contact // by ascending team
+
+	summing sync.Once
+	sum     []byte // see digest
+}
+
+// contact is a member of a shared group: a user or a team.
+type contact struct {
+	user uc.UserID
+	team uc.TeamID
+	bare string
+	name string
+}
+
+// computedItem is a contact as the shared groups make it for one user.
+type computedItem struct {
+	contact
+	titles     []string // of the groups that the contact is in
+	shared     bool     // both are in a shared group
+	supervised bool     // the user supervises the contact
+}
+
+func (i computedItem) equal(o computedItem) bool {
+	return i.contact == o.contact && i.shared == o.shared && i.supervised == o.supervised && slices.Equal(i.titles, o.titles)
+}
+
+func newGroups(dir *uc.Directory, domain string) *groups {
+	g := &groups{dir: dir, domain: domain, circles: newCircles()}
+	g.byRole, g.supervision = g.build(nil, nil), g.supervise(supervision{}, nil)
+	g.settled.Store(true)
+	return g
+}
+
+// update returns the groups of a later snapshot. changed is false if the groups are the same as before.
+func (g *groups) update(dir *uc.Directory, changes []uc.Ref) (next *groups, changed bool) {
+	next = &groups{dir: dir, domain: g.domain, byRole: g.byRole, circles: g.circles, supervision: g.supervision}
+	touched := make(map[uc.Ref]bool)
+	for _, ref := range changes {
+		switch ref.Kind {
+		case uc.KindUser, uc.KindTeam, uc.KindRole:
+			touched[ref] = true
+		}
+	}
+	if len(touched) == 0 {
+		return next, false
+	}
+	next.byRole, next.supervision = next.build(g.byRole, touched), next.supervise(g.supervision, touched)
+	next.circles = newCircles()
+	return next, true
+}
+
+// build makes all groups; contacts that were not touched are taken from the old ones.
+func (g *groups) build(old map[uc.RoleID]*group, touched map[uc.Ref]bool) map[uc.RoleID]*group {
+	built := make(map[uc.RoleID]*group)
+	for id, role := range g.dir.Roles.All() {
+		if !slices.Contains(role.Types, uc.TypeXMPPGroup) {
+			continue
+		}
+		before := old[id]
+		if before == nil {
+			before = &group{}
+		}
+		built[id] = &group{
+			role:  role,
+			users: g.usersOf(role, before, touched),
+			teams: members(g.dir.RoleTeams(role), before.teams, touched, uc.KindTeam,
+				func(c contact) uc.TeamID { return c.team }, g.teamContact),
+		}
+	}
+	return built
+}
+
+// usersOf lists the users of a role; contacts that were not touched are taken from the old group, if any.
+func (g *groups) usersOf(role *uc.Role, old *group, touched map[uc.Ref]bool) []contact {
+	if old == nil {
+		old = &group{}
+	}
+	return members(g.dir.RoleUsers(role), old.users, touched, uc.KindUser, func(c contact) uc.UserID { return c.user }, g.userContact)
+}
+
+// members lists the contacts of the identifiers, both in ascending order.
+func members[K ~int64](ids []K, old []contact, touched map[uc.Ref]bool, kind uc.Kind, key func(contact) K, fresh func(K) contact) []contact {
+	list := make([]contact, 0, len(ids))
+	for _, id := range ids {
+		for len(old) > 0 && key(old[0]) < id {
+			old = old[1:]
+		}
+		if len(old) > 0 && key(old[0]) == id && !touched[uc.Ref{Kind: kind, ID: int64(id)}] {
+			list = append(list, old[0])
+			continue
+		}
+		list = append(list, fresh(id))
+	}
+	return list
+}
+
+func (g *groups) userContact(id uc.UserID) contact {
+	u := g.dir.Users.Get(id)
+	return contact{user: id, bare: u.Login + "@" + g.domain, name: cmp.Or(u.Name, u.Login)}
+}
+
+const teamPrefix = "team-"
+
+func (g *groups) teamContact(id uc.TeamID) contact {
+	t := g.dir.Teams.Get(id)
+	local := cmp.Or(t.Ext, strconv.FormatInt(int64(id), 10))
+	return contact{team: id, bare: teamPrefix + local + "@" + g.domain, name: t.Name}
+}
+
+// find returns the user or team that a canonical bare address belongs to. A user whose login looks like
+// a team's address has it.
+func (g *groups) find(bare string) (contact, bool) {
+	local, domain, ok := strings.Cut(bare, "@")
+	if !ok || domain != g.domain {
+		return contact{}, false
+	}
+	if u := g.dir.UserByLogin(local); u != nil {
+		return g.userContact(u.ID), true
+	}
+	name, ok := strings.CutPrefix(local, teamPrefix)
+	if !ok {
+		return contact{}, false
+	}
+	if t, ok := g.dir.ByExt(name); ok && t.Team != 0 {
+		return g.teamContact(t.Team), true
+	}
+	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
+		if t := g.dir.Teams.Get(uc.TeamID(id)); t != nil && t.Ext == "" {
+			return g.teamContact(t.ID), true
+		}
+	}
+	return contact{}, false
+}
+
+// ofUser lists the shared groups that a user is in, by ascending role.
+func (g *groups) ofUser(id uc.UserID) []*group {
+	if g.dir.Users.Get(id) == nil {
+		return nil
+	}
+	return g.ofRoles(g.dir.UserRoles(id))
+}
+
+func (g *groups) ofContact(c contact) []*group {
+	if c.team != 0 {
+		return g.ofRoles(g.dir.TeamRoles(c.team))
+	}
+	return g.ofUser(c.user)
+}
+
+func (g *groups) ofRoles(roles []*uc.Role) []*group {
+	var list []*group
+	for _, r := range roles {
+		if own := g.byRole[r.ID]; own != nil {
+			list = append(list, own)
+		}
+	}
+	return list
+}
+
+func (g *group) has(id uc.UserID) bool {
+	_, found := slices.BinarySearchFunc(g.users, id, func(c contact, id uc.UserID) int { return cmp.Compare(c.user, id) })
+	return found
+}
+
+// share reports whether two users are in one shared group.
+func (g *groups) share(a, b uc.UserID) bool {
+	return slices.ContainsFunc(g.ofUser(a), func(of *group) bool { return of.has(b) })
+}
+
+// sees reports whether a user is told of another's presence because of roles.
+func (g *groups) sees(viewer, target uc.UserID) bool {
+	return g.share(viewer, target) || g.supervises(viewer, target)
+}
+
+// item returns what shared groups and supervision make of a contact in a user's roster.
+func (g *groups) item(viewer uc.UserID, c contact) (computedItem, bool) {
+	if c.user == viewer {
+		return computedItem{}, false
+	}
+	item := computedItem{contact: c, supervised: c.user != 0 && g.supervises(viewer, c.user)}
+	for _, of := range g.ofContact(c) {
+		if of.has(viewer) {
+			item.shared = true
+			item.titles = append(item.titles, of.role.Title)
+		}
+	}
+	if item.supervised && !slices.Contains(item.titles, supervisedTitle) {
+		item.titles = append(item.titles, supervisedTitle)
+	}
+	return item, item.shared || item.supervised
+}
+
+// circlesOf lists the sets of people in a user's roster: the shared groups and whom the user supervises.
+func (g *groups) circlesOf(id uc.UserID) []*group {
+	return append(g.ofUser(id), g.supervisedBy(id)...)
+}
+
+// contacts calls f once for each contact of a user, the user excluded.
+func (g *groups) contacts(id uc.UserID, f func(contact)) {
+	own := g.circlesOf(id)
+	seen := make(map[string]bool)
+	for _, of := range own {
+		for _, list := range [...][]contact{of.users, of.teams} {
+			for _, c := range list {
+				if c.user == id || len(own) > 1 && seen[c.bare] {
+					continue
+				}
+				if len(own) > 1 {
+					seen[c.bare] = true
+				}
+				f(c)
+			}
+		}
+	}
+}
+
+// items calls f once for each contact of a user, with what shared groups and supervision make of it.
+func (g *groups) items(id uc.UserID, f func(computedItem)) {
+	shared, supervised := g.ofUser(id), g.supervisedBy(id)
+	if len(shared) != 1 || len(supervised) > 0 {
+		g.contacts(id, func(c contact) {
+			item, _ := g.item(id, c)
+			f(item)
+		})
+		return
+	}
+	// Of the one group of most users nothing has to be looked up.
+	titles := []string{shared[0].role.Title}
+	for _, list := range [...][]contact{shared[0].users, shared[0].teams} {
+		for _, c := range list {
+			if c.user != id {
+				f(computedItem{contact: c, titles: titles, shared: true})
+			}
+		}
+	}
+}
+
+// circles are the sets of people who see the same users by roles. Users who are in the same groups and
+// have the same supervisors have the same circle, so that a company of thousands keeps a few lists and not
+// one for each user.
+type circles struct {
+	mu     sync.Mutex
+	byRole map[string]*circle // by the roles of its groups and posts
+}
+
+func newCircles() *circles { return &circles{byRole: make(map[string]*circle)} }
+
+// circle is everyone in a set of groups and posts, with the sessions of those who are online.
+type circle struct {
+	of     *circles
+	groups []*group
+	posts  []*group // of those who supervise
+
+	mu     sync.Mutex // held to look up the sessions anew
+	online viewers
+}
+
+// viewers are the available sessions that see somebody, as of one generation of the server's availability.
+type viewers struct {
+	generation uint64
+	plain      []*session // see that somebody is busy
+	full       []*session // see why
+}
+
+func (g *groups) circle(id uc.UserID) *circle {
+	own, posts := g.ofUser(id), g.postsOver(id)
+	var key strings.Builder
+	for _, of := range own {
+		key.WriteString(strconv.FormatInt(int64(of.role.ID), 36))
+		key.WriteByte(' ')
+	}
+	for _, of := range posts {
+		key.WriteByte('s')
+		key.WriteString(strconv.FormatInt(int64(of.role.ID), 36))
+		key.WriteByte(' ')
+	}
+	c := g.circles
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.byRole[key.String()]; known != nil {
+		return known
+	}
+	made := &circle{of: c, groups: own, posts: posts}
+	c.byRole[key.String()] = made
+	return made
+}
+
+// sessions lists the available sessions of everyone in the circle.
+func (c *circle) sessions(s *Server, g *groups) viewers {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := s.generation.Load() // read first: what changes while the list is made makes it anew
+	if c.online.generation != now {
+		c.online = c.lookUp(s, g)
+		c.online.generation = now
+	}
+	return c.online
+}
+
+func (c *circle) lookUp(s *Server, roles *groups) (v viewers) {
+	seen := make(map[uc.UserID]bool)
+	several := len(c.groups)+len(c.posts) > 1
+	gather := func(g *group, supervisors bool) {
+		for i := range g.users {
+			a := s.router.account([]byte(g.users[i].bare))
+			if a == nil || len(a.bound()) == 0 || seen[a.user] {
+				continue
+			}
+			if several {
+				seen[a.user] = true
+			}
+			if supervisors || roles.informed(a.user) {
+				v.full = a.appendAvailable(v.full)
+			} else {
+				v.plain = a.appendAvailable(v.plain)
+			}
+		}
+	}
+	for _, p := range c.posts {
+		gather(p, true) // first, so that supervisors have the details whatever groups they are in
+	}
+	for _, g := range c.groups {
+		gather(g, false)
+	}
+	return v
+}
+
+func (a *account) appendAvailable(list []*session) []*session {
+	for _, s := range a.bound() {
+		if s.available.Load() {
+			list = append(list, s)
+		}
+	}
+	return list
+}

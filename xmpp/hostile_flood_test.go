@@ -1,0 +1,227 @@
+package xmpp
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestRosterFlood adds contacts until there may be no more, with names that are too long, too many groups,
+// and to a roster that others fill.
+func TestRosterFlood(t *testing.T) {
+	w := start(t, func(c *Config) { c.MaxRoster = 3 })
+	witness := w.witness()
+	a := w.must("anna", "a")
+	set := func(jid, name, groups string) string {
+		return "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='" + jid + "' name='" + name + "'>" + groups + "</item></query></iq>"
+	}
+	var many strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&many, "<group>%d</group>", i)
+	}
+	var long strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&long, "<group>%d%s</group>", i, strings.Repeat("x", 1000))
+	}
+	for _, tt := range []struct{ name, send, want string }{
+		{"a long name", set("x@example.org", strings.Repeat("x", 1024), ""), "<not-acceptable"},
+		{"a long group", set("x@example.org", "", "<group>"+strings.Repeat("x", 1024)+"</group>"), "<not-acceptable"},
+		{"many groups", set("x@example.org", "", many.String()), "<not-acceptable"},
+		{"long groups", set("x@example.org", "", long.String()), "<not-acceptable"},
+		{"no address", set("@", "", ""), "<bad-request"},
+		{"two items", "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='a@x'/><item jid='b@x'/></query></iq>", "<bad-request"},
+		{"the first", set("one@example.org", "", ""), "type='result'"},
+		{"the second", set("two@example.org", "", ""), "type='result'"},
+		{"the third", set("three@example.org", "", ""), "type='result'"},
+		{"the fourth", set("four@example.org", "", ""), "<not-acceptable"},
+		{"a change", set("one@example.org", "One", ""), "type='result'"},
+		{"a removal", strings.Replace(set("one@example.org", "", ""), "name=''", "subscription='remove'", 1), "type='result'"},
+		{"another", set("four@example.org", "", ""), "type='result'"},
+		{"one too many", set("five@example.org", "", ""), "<not-acceptable"},
+	} {
+		a.send(t, tt.send)
+		if got := a.expect(t, "id='s'"); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	a.send(t, "<presence type='subscribe' to='ben@example.org' id='p'/>")
+	a.expect(t, "type='error'", "<not-acceptable")
+	witness.unharmed(t)
+}
+
+// TestSubscriptionFlood asks one user from many accounts, with long requests, and again and again. The user
+// is told of each once, keeps only so many, and can still add contacts.
+func TestSubscriptionFlood(t *testing.T) {
+	w := start(t, func(c *Config) { c.MaxRoster = 2 })
+	witness := w.witness()
+	victim := w.must("dora", "v")
+	victim.send(t, "<presence/>")
+	victim.expect(t, "<presence")
+	for i, login := range []string{"anna", "ben", "carl"} {
+		c := w.must(login, "flood")
+		long := "<presence type='subscribe' to='dora@example.org'><status>" + strings.Repeat("x", 100<<10) + "</status></presence>"
+		c.send(t, strings.Repeat(long, 20)+"<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
+		c.expect(t, "id='end'") // and no error: who is asked too often is not told apart from who does not answer
+		if i < 2 {
+			if got := victim.expect(t, "type='subscribe'", "from='"+login+"@example.org'"); len(got) > maxRequest {
+				t.Errorf("%s's request has %d bytes", login, len(got))
+			}
+		}
+	}
+	victim.send(t, "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='friend@example.org'/></query></iq>")
+	victim.expect(t, "type='result'") // so nothing more has come
+	kept := 0
+	for _, it := range w.store.roster[dora] {
+		if it.PendingIn != nil {
+			if kept++; len(it.PendingIn) > maxRequest {
+				t.Errorf("%d bytes of a request are kept", len(it.PendingIn))
+			}
+		}
+	}
+	if kept != 2 {
+		t.Errorf("%d requests are kept, want 2", kept)
+	}
+	victim.send(t, "<presence type='subscribed' to='anna@example.org'/>")
+	victim.send(t, "<presence type='unsubscribed' to='ben@example.org'/><iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
+	victim.takeUntil(t, "id='end'")
+	witness.unharmed(t)
+}
+
+// TestOfflineFlood writes to somebody who is offline, more messages and longer ones than are kept: the sender
+// is told.
+func TestOfflineFlood(t *testing.T) {
+	w := start(t, func(c *Config) { c.MaxOffline, c.MaxOfflineSize = 3, 20<<10 })
+	witness := w.witness()
+	a := w.must("anna", "a")
+	message := func(to, id string, size int) string {
+		return "<message to='" + to + "@example.org' type='chat' id='" + id + "'><body>" + strings.Repeat("x", size) + "</body></message>"
+	}
+	end := "<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>"
+	for i := range 3 {
+		a.send(t, message("ben", fmt.Sprint("m", i), 10))
+	}
+	a.send(t, message("ben", "full", 10))
+	a.expect(t, "id='full'", "type='error'", "<service-unavailable")
+	for range 100 {
+		a.send(t, message("ben", "flood", 10))
+		a.expect(t, "id='flood'", "<service-unavailable")
+	}
+	a.send(t, message("probe", "long", 15<<10)+end) // another account has room
+	a.expect(t, "id='end'")
+	a.send(t, message("probe", "longer", 15<<10))
+	a.expect(t, "id='longer'", "<service-unavailable")
+	b := w.must("ben", "b")
+	b.send(t, "<presence/>")
+	b.takeUntil(t, "id='m2'")
+	<-w.store.deleted
+	a.send(t, message("ben", "again", 10)+end)
+	if got := b.expect(t, "id='again'"); !strings.Contains(got, "chat") {
+		t.Error(got)
+	}
+	witness.unharmed(t)
+}
+
+// TestCommandFlood begins commands without ever ending one.
+func TestCommandFlood(t *testing.T) {
+	w := start(t)
+	witness := w.witness()
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	begin := "<iq type='set' id='c' to='example.org'><command xmlns='http://jabber.org/protocol/commands' node='urn:rolecall:command:profile' action='execute'/></iq>"
+	a.send(t, strings.Repeat(begin, 1000))
+	begun, refused := 0, 0
+	for range 1000 {
+		switch got := a.expect(t, "id='c'"); {
+		case strings.Contains(got, "status='executing'"):
+			begun++
+		case strings.Contains(got, "<resource-constraint"):
+			refused++
+		default:
+			t.Fatal(got)
+		}
+	}
+	if begun != maxCommandsOfClient || refused != 1000-maxCommandsOfClient {
+		t.Errorf("%d commands have begun, %d were refused", begun, refused)
+	}
+	b.send(t, begin)
+	b.expect(t, "status='executing'")
+	witness.unharmed(t)
+}
+
+// TestRoomFlood talks too much in a room, and enters too many.
+func TestRoomFlood(t *testing.T) {
+	w := start(t)
+	witness := w.witness()
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	enter := "<presence to='x@rooms.example.org/NICK'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+	a.send(t, strings.Replace(enter, "NICK", "a", 1))
+	a.takeUntil(t, "<subject")
+	a.send(t, "<iq type='set' id='1' to='x@rooms.example.org'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>")
+	a.takeUntil(t, "id='1'")
+	b.send(t, strings.Replace(enter, "NICK", "b", 1))
+	b.takeUntil(t, "<subject")
+	const sent = 500
+	a.send(t, strings.Repeat("<message to='x@rooms.example.org' type='groupchat' id='m'><body>x</body></message>", sent)+
+		"<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
+	heard, refused := 0, 0
+	for _, got := range a.takeUntil(t, "id='end'") {
+		switch {
+		case strings.Contains(got, "type='error'"):
+			refused++
+		case strings.Contains(got, "type='groupchat'"):
+			heard++
+		}
+	}
+	if heard < 50 || refused < sent/2 || heard+refused != sent {
+		t.Errorf("%d messages went through, %d were refused", heard, refused)
+	}
+	b.send(t, "<message to='x@rooms.example.org' type='groupchat' id='mine'><body>x</body></message>")
+	b.takeUntil(t, "id='mine'") // others talk on
+	const rooms = 2000
+	for i := range rooms {
+		a.send(t, fmt.Sprintf("<presence id='r' to='x%d@rooms.example.org/a'><x xmlns='http://jabber.org/protocol/muc'/></presence>", i))
+	}
+	a.send(t, "<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
+	made := 0
+	for _, got := range a.takeUntil(t, "id='end'") {
+		if strings.Contains(got, "<subject") {
+			made++
+		}
+	}
+	if made == 0 || made >= rooms {
+		t.Errorf("%d rooms were made", made)
+	}
+	witness.unharmed(t)
+}
+
+// TestSlotFlood asks for leave to upload again and again.
+func TestSlotFlood(t *testing.T) {
+	w := startWithUploads(t, "https://files.example/upload", 1000, 5000)
+	witness := w.witness()
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	ask := "<iq type='get' id='u' to='example.org'><request xmlns='urn:xmpp:http:upload:0' filename='f' size='1000'/></iq>"
+	a.send(t, strings.Repeat(ask, 200))
+	given := 0
+	seen := map[string]bool{}
+	for range 200 {
+		got := a.expect(t, "id='u'")
+		switch _, address, ok := strings.Cut(got, "put url='"); {
+		case ok && seen[address]:
+			t.Fatal("the same address twice")
+		case ok:
+			given++
+			seen[address] = true
+		case !strings.Contains(got, "<resource-constraint"):
+			t.Fatal(got)
+		}
+	}
+	if given == 0 || given > 5 {
+		t.Errorf("%d slots of 1000 bytes were given with a quota of 5000", given)
+	}
+	for _, size := range []string{"-1", "0", "99999999999999999999", "x", ""} {
+		a.send(t, strings.Replace(ask, "size='1000'", "size='"+size+"'", 1))
+		a.expect(t, "id='u'", "type='error'")
+	}
+	b.send(t, ask)
+	b.expect(t, "put url='")
+	witness.unharmed(t)
+}

@@ -1,0 +1,150 @@
+//go:build linux
+
+package xmpp
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// quiet has the server look until the session's reader has left.
+func (w *world) quiet(c *session) {
+	w.t.Helper()
+	w.eventually(func() bool {
+		c.dismiss()
+		return c.reader.Load() == readerGone
+	})
+}
+
+// TestQuietClient has no reader, and notices nothing: neither when it is sent something nor when it speaks
+// again.
+func TestQuietClient(t *testing.T) {
+	w := start(t)
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	for i := range 3 {
+		w.quiet(w.of(a))
+		b.send(t, chat(a.jid, fmt.Sprintf("there%d", i)))
+		a.expect(t, fmt.Sprintf("there%d", i))
+		if w.of(a).reader.Load() != readerGone {
+			t.Error("a reader was started to write")
+		}
+		a.send(t, chat(b.jid, fmt.Sprintf("back%d", i)))
+		b.expect(t, fmt.Sprintf("back%d", i))
+	}
+}
+
+// TestQuietPlainClient is the same without TLS, where the reader waits in another way.
+func TestQuietPlainClient(t *testing.T) {
+	c := gather(t, 2, true)
+	got := make(chan int, 100)
+	go swallow(c.clients[1], "</message>", func(n int) {
+		if n > 0 {
+			got <- n
+		}
+	})
+	for range 3 {
+		c.quiet(c.session(0))
+		if _, err := fmt.Fprintf(c.clients[0], benchMessage, 1); err != nil {
+			t.Fatal(err)
+		}
+		<-got
+	}
+}
+
+// TestQuietIsFound by the server itself: who waits from one sweep to the next.
+func TestQuietIsFound(t *testing.T) {
+	w := start(t)
+	s := w.of(w.must("anna", "a"))
+	w.eventually(func() bool { return s.reader.Load() == readerWaiting })
+	s.sweep()
+	if s.reader.Load() != readerWaiting {
+		t.Error("the reader was told to leave at the first sweep")
+	}
+	s.sweep()
+	w.eventually(func() bool { return s.reader.Load() == readerGone })
+}
+
+// TestQuietClientEnds when its connection does, when another client takes its place, and when the server stops.
+func TestQuietClientEnds(t *testing.T) {
+	w := start(t)
+	a := w.must("anna", "a")
+	s := w.of(a)
+	w.quiet(s)
+	_ = a.conn.Close()
+	<-s.gone
+
+	first := w.must("anna", "a")
+	s = w.of(first)
+	w.quiet(s)
+	second := w.must("anna", "a") // RFC 6120 §7.7.2.2: the older one is ended
+	first.expect(t, "<stream:error", "conflict")
+	<-s.gone
+
+	s = w.of(second)
+	w.quiet(s)
+	w.server.lostByWriter(s)
+	<-s.gone
+
+	w.quiet(w.of(w.must("anna", "b"))) // for the end of the test, which stops the server
+}
+
+// lostByWriter is what happens when a write to the client fails.
+func (s *Server) lostByWriter(c *session) { c.lost(c.wire, errTooSlow) }
+
+// TestQuietClientResumes on another connection, and has nobody to notice that the first one is gone.
+func TestQuietClientResumes(t *testing.T) {
+	w := start(t)
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	token := a.manage(t)
+	w.quiet(w.of(a))
+	second := w.resume("anna", token, 0)
+	second.expect(t, "<resumed")
+	a.expect(t, "<stream:error", "conflict")
+	s := w.server.router.session([]byte(a.jid))
+	w.quiet(s)
+	b.send(t, chat(a.jid, "there"))
+	second.expect(t, "there")
+
+	w.quiet(s)
+	_ = second.conn.Close()
+	w.eventually(func() bool { return s.queue.isDetached() })
+	third := w.resume("anna", token, 0)
+	third.expect(t, "<resumed")
+	third.expect(t, "there")
+}
+
+func (q *queue) isDetached() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.detached()
+}
+
+// TestDismissedDuringTraffic loses nothing, whenever a reader is told to leave.
+func TestDismissedDuringTraffic(t *testing.T) {
+	const messages = 500
+	w := start(t)
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	sa, sb := w.of(a), w.of(b)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				sa.dismiss()
+				sb.dismiss()
+			}
+		}
+	})
+	for i := range messages {
+		a.send(t, chat(b.jid, fmt.Sprintf("there%d.", i)))
+		b.expect(t, fmt.Sprintf("there%d.", i))
+		b.send(t, chat(a.jid, fmt.Sprintf("back%d.", i)))
+		a.expect(t, fmt.Sprintf("back%d.", i))
+	}
+	close(stop)
+	wg.Wait()
+}

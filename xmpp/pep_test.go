@@ -1,0 +1,58 @@
+package xmpp
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/rolecall/rolecall/xmpp/pubsub"
+)
+
+func publishXML(id, node, item, payload string) string {
+	return fmt.Sprintf("<iq type='set' id='%s'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='%s'><item id='%s'>%s</item></publish></pubsub></iq>", id, node, item, payload)
+}
+
+// TestPublishingIsLimited fills what a user may fill; nothing over a limit is kept.
+func TestPublishingIsLimited(t *testing.T) {
+	w := start(t, func(c *Config) {
+		c.Pubsub = pubsub.Limits{Nodes: 2, Items: 2, Bytes: 300, Payload: 200, Name: 10, Affiliations: 1, Subscribers: 1}
+	})
+	c := w.must("anna", "a")
+	big := "<x xmlns='u'>" + strings.Repeat("x", 150) + "</x>"
+	for _, step := range []struct{ name, send, want string }{
+		{"a payload", publishXML("1", "one", "i", "<x xmlns='u'>"+strings.Repeat("x", 200)+"</x>"), "payload-too-big"},
+		{"a node's name", publishXML("2", "longer than ten", "i", "<x xmlns='u'/>"), "not-acceptable"},
+		{"an item's name", publishXML("3", "one", "longer than ten", "<x xmlns='u'/>"), "not-acceptable"},
+		{"no payload", publishXML("4", "one", "i", ""), "payload-required"},
+		{"two payloads", publishXML("5", "one", "i", "<x xmlns='u'/><x xmlns='u'/>"), "invalid-payload"},
+		{"within all limits", publishXML("6", "one", "i", big), "type='result'"},
+		{"all bytes", publishXML("7", "two", "i", big), "resource-constraint"},
+		{"the same again", publishXML("8", "one", "i", big), "type='result'"},
+		{"the second node", publishXML("9", "two", "i", "<x xmlns='u'/>"), "type='result'"},
+		{"the third node", publishXML("10", "three", "i", "<x xmlns='u'/>"), "max-nodes-exceeded"},
+	} {
+		c.send(t, step.send)
+		if got := c.expect(t); !strings.Contains(got, step.want) {
+			t.Errorf("%s: got %s, want %s", step.name, got, step.want)
+		}
+	}
+	if n := len(w.store.published.items); n != 2 {
+		t.Errorf("%d items are kept, want 2", n)
+	}
+}
+
+// TestPublishedSurvives makes the server forget what it has in memory: what is stored is enough.
+func TestPublishedSurvives(t *testing.T) {
+	w := start(t)
+	c := w.must("anna", "a")
+	c.send(t, publishXML("1", nsAvatarData, hashOf([]byte("picture")), "<data xmlns='urn:xmpp:avatar:data'>cGljdHVyZQ==</data>"))
+	c.expect(t, "type='result'")
+	c.send(t, publishXML("2", nsAvatarMetadata, "m", "<metadata xmlns='urn:xmpp:avatar:metadata'><info id='"+hashOf([]byte("picture"))+"' type='image/png' bytes='7'/></metadata>"))
+	c.expect(t, "type='result'")
+	w.server.router.dropAccount("anna@example.org") // what the server has in memory
+	c = w.must("anna", "b")
+	c.send(t, "<presence/>")
+	c.expect(t, "<photo>"+hashOf([]byte("picture"))+"</photo>")
+	c.send(t, "<iq type='get' id='3'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='"+nsAvatarData+"'/></pubsub></iq>")
+	c.expect(t, "cGljdHVyZQ==")
+}

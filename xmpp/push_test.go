@@ -1,0 +1,229 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/negotiate"
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+func TestNoticeOf(t *testing.T) {
+	received := func(kind, inner string) string {
+		return "<message from='anna@x'><" + kind + " xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>" + inner + "</forwarded></" + kind + "></message>"
+	}
+	for raw, want := range map[string]string{
+		"<message from='b@x/a'><body>hi</body></message>":                                                                   "b@x/a hi",
+		"<message from='b@x/a'><body/></message>":                                                                           "",
+		"<message from='b@x/a' type='headline'><body>hi</body></message>":                                                   "",
+		"<message from='b@x/a' type='error'><body>hi</body></message>":                                                      "",
+		"<message from='r@x/a' type='groupchat'><body>hi</body></message>":                                                  "r@x/a hi",
+		"<message from='r@x/a' type='groupchat'><subject>hi</subject></message>":                                            "",
+		"<message from='b@x/a'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>":                        "",
+		"<message from='b@x/a'><received xmlns='urn:xmpp:receipts' id='1'/></message>":                                      "",
+		"<message from='b@x/a'><encrypted xmlns='eu.siacs.conversations.axolotl'><header/><payload/></encrypted></message>": "b@x/a ",
+		"<message from='b@x/a'><encrypted xmlns='eu.siacs.conversations.axolotl'><header/></encrypted></message>":           "",
+		"<message from='b@x/a'><encrypted xmlns='urn:xmpp:omemo:2'><header/><payload/></encrypted></message>":               "b@x/a ",
+		"<message from='b@x/a'><propose xmlns='urn:xmpp:jingle-message:0' id='1'/></message>":                               "b@x/a  call",
+		"<message from='b@x/a'><retract xmlns='urn:xmpp:jingle-message:0' id='1'/></message>":                               "",
+		"<message from='r@x'><x xmlns='http://jabber.org/protocol/muc#user'><invite from='b@x'/></x></message>":             "r@x ",
+		"<message from='b@x/a'><x xmlns='jabber:x:conference' jid='r@x'/></message>":                                        "b@x/a ",
+		"<presence from='b@x/a'/>": "",
+		received("received", "<message xmlns='jabber:client' from='b@x/a' to='anna@x/b'><body>hi</body></message>"):                              "b@x/a hi",
+		received("received", "<message xmlns='jabber:client' from='b@x/a'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>"): "",
+		received("sent", "<message xmlns='jabber:client' from='anna@x/b' to='b@x'><body>hi</body></message>"):                                    "",
+	} {
+		what, ok := noticeOf([]byte(raw))
+		got := what.sender + " " + what.body
+		if what.call {
+			got += " call"
+		}
+		if !ok {
+			got = ""
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", raw, got, want)
+		}
+	}
+}
+
+// pipe makes a session without a listener, so that time can be virtual.
+func (w *world) pipe(t *testing.T, login, resource string) *client {
+	t.Helper()
+	near, far := net.Pipe()
+	if _, err := w.server.bindResource(w.dir.Load().UserByLogin(login).ID, login, resource); err != nil {
+		t.Fatal(err)
+	}
+	s := w.server.accountByLogin(login).byResource(resource)
+	wire := newWire(far)
+	s.attach(&negotiate.Bound{Conn: wire}, wire)
+	w.server.serving.Go(s.serve)
+	return &client{conn: near, scanner: scan.New(scan.DefaultLimits), jid: s.jid}
+}
+
+// end stops a server without listeners.
+func (w *world) end(t *testing.T) {
+	if err := w.server.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// pushed takes a notification and returns its number of messages, and when it came.
+func (c *client) pushed(t *testing.T) (count, body string, at time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	got, err := c.Receive(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := scan.Parse([]byte(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := n.Child(nsPubsub, "pubsub").Child(nsPubsub, "publish").Child(nsPubsub, "item")
+	command := item.Child(nsPush, "notification")
+	v, _, _ := readForm(command)
+	return v.one("message-count"), v.one("last-message-sender") + "|" + v.one("last-message-body"), time.Now()
+}
+
+// TestPushWhileDetached is a phone whose connection is lost: it is told of what it has not acknowledged and
+// of what comes, more and more seldom, until it comes back.
+func TestPushWhileDetached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, uc.NewDirectory(1, company()), func(c *Config) { c.Push = PushBody })
+		defer w.end(t)
+		service, phone, desk := w.pipe(t, "anna", "service"), w.pipe(t, "anna", "phone1"), w.pipe(t, "anna", "desk")
+		ben := w.pipe(t, "ben", "b")
+		_, _ = io.WriteString(phone.conn, "<enable xmlns='urn:xmpp:sm:3' resume='1'/>")
+		phone.expect(t, "<enabled")
+		_, _ = io.WriteString(phone.conn, "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+		phone.expect(t, "id='c'")
+		_, _ = io.WriteString(phone.conn, "<iq type='set' id='on'><enable xmlns='urn:xmpp:push:0' jid='"+service.jid+"' node='n'/></iq>")
+		phone.expect(t, "id='on'")
+		say := func(to, text string) {
+			t.Helper()
+			if err := w.server.SendMessage(t.Context(), to, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say(phone.jid, "while connected")
+		phone.expect(t, "while connected")
+		synctest.Wait()
+		cut := time.Now()
+		phone.conn.Close()
+		if count, text, at := service.pushed(t); count != "1" || text != "example.org|while connected" || at.Sub(cut) != pushDelay {
+			t.Errorf("%s %q after %s", count, text, at.Sub(cut))
+		}
+
+		// The next ones wait longer; what another client of Anna's receives is told, too, what it sends is not.
+		_, _ = io.WriteString(desk.conn, "<message to='ben@example.org' type='chat'><body>from the desk</body></message>")
+		began := time.Now()
+		_, _ = io.WriteString(ben.conn, chat(desk.jid, "at the desk"))
+		desk.expect(t, "at the desk")
+		say(phone.jid, strings.Repeat("ü", maxPushText))
+		count, text, at := service.pushed(t)
+		if count != "3" || at.Sub(began) != 2*pushDelay || len(text) > maxPushText+20 || !strings.HasSuffix(text, "ü…") {
+			t.Errorf("%s %q after %s", count, text, at.Sub(began))
+		}
+		for range 10 {
+			began = time.Now()
+			say(phone.jid, "more")
+			_, _, at = service.pushed(t)
+		}
+		if wait := at.Sub(began); wait != pushMaxDelay {
+			t.Errorf("in the end %s between notifications", wait)
+		}
+	})
+}
+
+// TestPushEndsWhenTheClientComes takes back what is due when the client is there before it is sent.
+func TestPushEndsWhenTheClientComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, uc.NewDirectory(1, company()))
+		defer w.end(t)
+		service, phone := w.pipe(t, "anna", "service"), w.pipe(t, "anna", "phone1")
+		_, _ = io.WriteString(phone.conn, "<iq type='set' id='on'><enable xmlns='urn:xmpp:push:0' jid='"+service.jid+"' node='n'/></iq>")
+		phone.expect(t, "id='on'")
+		phone.conn.Close()
+		synctest.Wait()
+		if err := w.server.SendMessage(t.Context(), "anna@example.org", "one"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(pushDelay / 2)
+		w.pipe(t, "anna", "phone1").conn.Close()
+		time.Sleep(time.Hour)
+		service.expectNothing(t)
+		if err := w.server.SendMessage(t.Context(), "anna@example.org", "two"); err != nil {
+			t.Fatal(err)
+		}
+		if count, text, _ := service.pushed(t); count != "1" || text != "|New message" {
+			t.Errorf("%s %q, want one message of which nothing is told", count, text)
+		}
+	})
+}
+
+// TestPushTargetsAreBounded enables more targets than there may be, over two servers' lives.
+func TestPushTargetsAreBounded(t *testing.T) {
+	w := start(t)
+	a := w.must("anna", "a")
+	for i := range maxPushTargets + 3 {
+		a.send(t, fmt.Sprintf("<iq type='set' id='n%d'><enable xmlns='urn:xmpp:push:0' jid='push.example.net' node='n%d'/></iq>", i, i))
+		a.expect(t, "type='result'")
+	}
+	list, _ := w.store.PushTargets(t.Context())
+	if len(list) != maxPushTargets || list[0].Node != "n3" || list[0].Resource != "a" {
+		t.Errorf("%d targets from %+v on", len(list), list[0])
+	}
+	if err := w.server.loadPushTargets(t.Context()); err != nil || len(w.server.pushes.of(anna)) != maxPushTargets {
+		t.Errorf("%v, %d targets are read", err, len(w.server.pushes.of(anna)))
+	}
+	long := strings.Repeat("n", maxPushNode+1)
+	a.send(t, "<iq type='set' id='long'><enable xmlns='urn:xmpp:push:0' jid='push.example.net' node='"+long+"'/></iq>")
+	a.expect(t, "id='long'", "type='error'")
+	w.change(uc.ChangeSet{Delete: []uc.Ref{{Kind: uc.KindUser, ID: int64(anna)}}})
+	if got := w.server.pushes.of(anna); len(got) > 0 {
+		t.Errorf("of a user who is gone %d targets are known", len(got))
+	}
+}
+
+// TestPushServiceIsAway keeps the target of a component that is not there, or has no answer.
+func TestPushServiceIsAway(t *testing.T) {
+	w := start(t, withComponent)
+	a := w.must("anna", "a")
+	a.send(t, "<iq type='set' id='on'><enable xmlns='urn:xmpp:push:0' jid='"+testComponent+"' node='n'/></iq>")
+	a.expect(t, "id='on'", "type='result'")
+	a.Close()
+	told := func() int {
+		w.server.pushes.mu.Lock()
+		defer w.server.pushes.mu.Unlock()
+		return w.server.pushes.targets[anna][0].told
+	}
+	if err := w.server.SendMessage(t.Context(), "anna@example.org", "one"); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(func() bool {
+		w.server.questions.mu.Lock()
+		defer w.server.questions.mu.Unlock()
+		return told() == 1 && len(w.server.questions.open) == 0 // it came back
+	})
+	c, err := w.component(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := w.server.SendMessage(t.Context(), "anna@example.org", "two"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Receive(t.Context())
+	if err != nil || !strings.Contains(got, "<value>2</value>") {
+		t.Errorf("got %s, %v", got, err)
+	}
+}

@@ -1,0 +1,50 @@
+package xmpp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolecall/rolecall/internal/uc"
+)
+
+// Off by default: neither announced nor answered.
+func TestPasswordChangeIsOff(t *testing.T) {
+	w := start(t)
+	a := w.must("anna", "a")
+	a.send(t, "<iq type='get' id='d' to='example.org'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+	if strings.Contains(a.expect(t, "id='d'"), nsRegister) {
+		t.Error("registration is announced")
+	}
+	a.send(t, "<iq type='set' id='r' to='example.org'><query xmlns='jabber:iq:register'><username>anna</username><password>Other1234</password></query></iq>")
+	a.expect(t, "id='r'", "service-unavailable")
+}
+
+// The directory's rules hold, and users whose password is elsewhere cannot change it.
+func TestPasswordChangeIsRefused(t *testing.T) {
+	w := start(t, func(c *Config) { c.PasswordChange = true })
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	a.send(t, "<iq type='set' id='r' to='example.org'><query xmlns='jabber:iq:register'><username>anna</username><password>short</password></query></iq>")
+	a.expect(t, "id='r'", "not-acceptable", "too short")
+	u := *w.dir.Load().UserByLogin("ben")
+	u.Auth = uc.AuthLDAP
+	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
+	b.send(t, "<iq type='set' id='r' to='example.org'><query xmlns='jabber:iq:register'><username>ben</username><password>Other1234</password></query></iq>")
+	b.expect(t, "id='r'", "not-allowed", "not kept here")
+	acc := new(account)
+	now := time.Now()
+	if !acc.mayChangePassword(now) || acc.mayChangePassword(now.Add(passwordPause-1)) || !acc.mayChangePassword(now.Add(passwordPause)) {
+		t.Error("the pause between two changes does not hold")
+	}
+}
+
+func TestContactAddresses(t *testing.T) {
+	w := start(t, func(c *Config) {
+		c.Contacts = Contacts{Abuse: []string{"mailto:abuse@example.org", "xmpp:anna@example.org"}, Support: []string{"https://example.org/help"}}
+	})
+	a := w.must("anna", "a")
+	a.send(t, "<iq type='get' id='d' to='example.org'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+	a.expect(t, "<field type='hidden' var='FORM_TYPE'><value>http://jabber.org/network/serverinfo</value></field>"+
+		"<field type='list-multi' var='abuse-addresses'><value>mailto:abuse@example.org</value><value>xmpp:anna@example.org</value></field>"+
+		"<field type='list-multi' var='support-addresses'><value>https://example.org/help</value></field></x>")
+}

@@ -1,0 +1,61 @@
+package xmpp
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"slices"
+)
+
+const nsRosterVersion = "urn:xmpp:features:rosterver"
+
+// unversioned is the version that a push has while changes of shared groups are being pushed: a client that
+// leaves with it has not heard all, and is sent the whole roster when it comes back.
+const unversioned = "incomplete"
+
+// rosterVersion names the state of a user's roster, of the user's own contacts and of the computed ones
+// (RFC 6121 §2.6). It is made from what is in it, so that nothing has to be counted or stored. A shared
+// group is summed up once for all its members. rosterMu is held.
+func (s *Server) rosterVersion(a *account, g *groups) string {
+	h := sha256.New()
+	roster := s.rosterOrNone(a)
+	e := &element{}
+	for _, bare := range slices.Sorted(maps.Keys(roster)) {
+		if it := roster[bare]; it.Subscription != "" {
+			e.b = e.b[:0]
+			appendItem(e, mergedItem(it, nil))
+			h.Write(e.b)
+		}
+	}
+	for _, of := range g.circlesOf(a.user) {
+		h.Write(of.digest())
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}
+
+// digest sums up a group's title and members.
+func (g *group) digest() []byte {
+	g.summing.Do(func() {
+		h := sha256.New()
+		e := newElement("group").attr("name", g.role.Title)
+		for _, list := range [...][]contact{g.users, g.teams} {
+			for _, c := range list {
+				e.start("item").attr("jid", c.bare).attr("name", c.name).close("item")
+				h.Write(e.b)
+				e.b = e.b[:0]
+			}
+		}
+		h.Write(e.b)
+		g.sum = h.Sum(nil)
+	})
+	return g.sum
+}
+
+// pushVersion is the version that the clients have after a push. rosterMu is held.
+func (s *Server) pushVersion(a *account) string {
+	g := s.groups.Load()
+	if !g.settled.Load() {
+		return unversioned
+	}
+	return s.rosterVersion(a, g)
+}

@@ -1,0 +1,135 @@
+package xmpp
+
+import (
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// wire is the connection under a session, below TLS if there is any. While a session is negotiated it
+// hands everything through. Once the session is bound, what TLS writes is collected as bytes, so that
+// encrypting never waits for the client and one non-blocking write sends many records.
+type wire struct {
+	net.Conn
+	raw syscall.RawConn // nil if the connection has no descriptor, as a pipe in a test
+
+	released func() // called once when the connection is closed; nil if nobody wants to know
+	closing  sync.Once
+
+	poll    polledRead
+	polling bool // Read does not wait; belongs to the reader, as all of these
+	got     int  // bytes that Read has returned since the session last parked
+
+	mu      sync.Mutex
+	collect bool
+	records []byte // encrypted, waits to be written
+}
+
+func newWire(conn net.Conn) *wire {
+	w := &wire{Conn: conn}
+	if sc, ok := conn.(syscall.Conn); ok && runtime.GOOS != "windows" {
+		if raw, err := sc.SyscallConn(); err == nil {
+			w.raw = raw
+		}
+	}
+	return w
+}
+
+// Close implements net.Conn.
+func (w *wire) Close() error {
+	err := w.Conn.Close()
+	w.closing.Do(func() {
+		if w.released != nil {
+			w.released()
+		}
+	})
+	return err
+}
+
+// startCollecting makes Write append to the records from now on.
+func (w *wire) startCollecting() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.collect = true
+}
+
+// wouldWait is what Read returns while it polls and there is nothing to read. TLS takes it for a passing
+// condition and can be read again.
+type wouldWait struct{}
+
+func (wouldWait) Error() string   { return "xmpp: nothing to read yet" }
+func (wouldWait) Timeout() bool   { return true }
+func (wouldWait) Temporary() bool { return true }
+
+// Read implements net.Conn.
+func (w *wire) Read(p []byte) (int, error) {
+	var n int
+	var err error
+	if w.polling {
+		n, err = w.poll.read(w.raw, p)
+	} else {
+		n, err = w.Conn.Read(p)
+	}
+	w.got += n
+	return n, err
+}
+
+// Write implements net.Conn.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	if !w.collect {
+		w.mu.Unlock()
+		return w.Conn.Write(p)
+	}
+	defer w.mu.Unlock()
+	if w.records == nil {
+		w.records = takeBuffer()
+	}
+	w.records = append(w.records, p...)
+	return len(p), nil
+}
+
+// sendRecords writes as many of the records as the socket takes now; done means none is left.
+func (w *wire) sendRecords(op *writeOp) (done bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.records) == 0 {
+		return true, nil
+	}
+	n, err := op.write(w, w.records)
+	if n == len(w.records) {
+		giveBuffer(w.records)
+		w.records = nil
+		return true, err
+	}
+	w.records = w.records[:copy(w.records, w.records[n:])]
+	return false, err
+}
+
+// sendRecordsSlowly writes all records, waiting for the client until the deadline. After an error the
+// TLS stream is torn and cannot be used.
+func (w *wire) sendRecordsSlowly(deadline time.Time) error {
+	w.mu.Lock()
+	records := w.records
+	w.records = nil
+	w.mu.Unlock()
+	defer giveBuffer(records)
+	_, err := w.writeSlowly(records, deadline)
+	return err
+}
+
+// writeSlowly writes all of p, waiting for the client until the deadline.
+func (w *wire) writeSlowly(p []byte, deadline time.Time) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := w.SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	if n, err = w.Conn.Write(p); err != nil {
+		return n, err
+	}
+	return n, w.SetWriteDeadline(time.Time{}) // one in the past would fail the next non-blocking write too
+}
