@@ -1,0 +1,226 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/rolecall/rolecall/internal/bus"
+	"github.com/rolecall/rolecall/internal/directory"
+	"github.com/rolecall/rolecall/internal/store"
+	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/portable"
+)
+
+// mover moves users between the database and the portable format (XEP-0227).
+type mover struct {
+	cfg       *Config
+	store     *store.Store
+	directory *directory.Directory
+	blocked   map[uc.UserID][]string
+}
+
+func (cfg *Config) newMover(ctx context.Context) (*mover, error) {
+	s, err := store.Open(ctx, cfg.DatabaseURL(), NewLogger(LogConfig{Level: "error"}, io.Discard))
+	if err != nil {
+		return nil, err
+	}
+	m := &mover{cfg: cfg, store: s, blocked: make(map[uc.UserID][]string)}
+	if m.directory, err = directory.Open(ctx, s, bus.New(), directory.Options{}); err != nil {
+		s.Close()
+		return nil, err
+	}
+	list, err := s.Blocked(ctx)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	for _, b := range list {
+		m.blocked[b.User] = append(m.blocked[b.User], b.JID)
+	}
+	return m, nil
+}
+
+// ExportXMPP writes what the database keeps of all chat users, or of one, as XEP-0227. The server may be running.
+func ExportXMPP(ctx context.Context, cfg *Config, login string, out io.Writer) error {
+	m, err := cfg.newMover(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.store.Close()
+	dir := m.directory.Snapshot()
+	if login != "" && dir.UserByLogin(login) == nil {
+		return uc.Errorf(uc.ErrNotFound, "there is no user %s", login)
+	}
+	return portable.Write(out, cfg.Domain, m.users(ctx, dir, login))
+}
+
+func (m *mover) users(ctx context.Context, dir *uc.Directory, login string) iter.Seq2[*portable.User, error] {
+	var list []*uc.User
+	for _, u := range dir.Users.All() {
+		if u.Auth != uc.AuthNone && (login == "" || u.Login == login) {
+			list = append(list, u)
+		}
+	}
+	slices.SortFunc(list, func(a, b *uc.User) int { return int(a.ID - b.ID) })
+	return func(yield func(*portable.User, error) bool) {
+		for _, u := range list {
+			p, err := m.user(ctx, u)
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// user reads what belongs to one user.
+func (m *mover) user(ctx context.Context, u *uc.User) (p *portable.User, err error) {
+	p = &portable.User{Login: u.Login, Keys: u.Password, Blocked: m.blocked[u.ID]}
+	slices.Sort(p.Blocked)
+	if p.Roster, err = m.store.RosterItems(ctx, u.ID); err != nil {
+		return p, err
+	}
+	if p.VCard, err = m.store.VCard(ctx, u.ID); err != nil {
+		return p, err
+	}
+	if p.Private, err = m.store.AllPrivate(ctx, u.ID); err != nil {
+		return p, err
+	}
+	if p.Nodes, err = m.store.PubsubNodes(ctx, u.ID); err != nil {
+		return p, err
+	}
+	if p.Items, err = m.store.PubsubItems(ctx, u.ID); err != nil {
+		return p, err
+	}
+	for i := range p.Items {
+		it := &p.Items[i]
+		if it.Payload, err = m.store.PubsubPayload(ctx, u.ID, it.Node, it.ID); err != nil {
+			return p, err
+		}
+	}
+	p.Offline, err = m.store.Offline(ctx, u.ID)
+	return p, err
+}
+
+// ImportXMPP reads users in the format of XEP-0227 and tells, one line a user, what is created and changed; dry only
+// tells it. If anything is wrong with the file nothing is written. The server must not be running. Users who exist
+// keep their password; of their contacts and data those that the file names are replaced.
+func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, dry bool, told io.Writer) error {
+	if err := writable(cfg.Data); err != nil {
+		return err
+	}
+	lock, err := listenControl(cfg.Data)
+	if err != nil {
+		return err // it says that a server is running
+	}
+	defer lock.Close()
+	users, err := portable.Read(in, cfg.Domain)
+	if err != nil {
+		return fmt.Errorf("nothing was imported:\n%w", err)
+	}
+	m, err := cfg.newMover(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.store.Close()
+	for _, p := range users {
+		m.tell(told, p)
+		if dry {
+			continue
+		}
+		if err := m.put(ctx, p); err != nil {
+			return fmt.Errorf("user %s: %w", p.Login, err)
+		}
+	}
+	return nil
+}
+
+// tell writes what becomes of a user.
+func (m *mover) tell(w io.Writer, p *portable.User) {
+	what := "changed"
+	if m.directory.Snapshot().UserByLogin(p.Login) == nil {
+		what = "created"
+		switch {
+		case p.Password == "" && !p.HasKeys():
+			what += " without a password: set one on the admin page"
+		case p.Password == "" && p.Keys.SHA256.Iterations == 0:
+			what += "; can sign in by SCRAM-SHA-1 and PLAIN only until the password is set anew"
+		}
+	}
+	fmt.Fprintf(w, "%s: %s; contacts %d, nodes %d, private elements %d, blocked %d, messages that wait %d\n", p.Login, what,
+		len(p.Roster), len(p.Nodes), len(p.Private), len(p.Blocked), len(p.Offline))
+	for _, text := range p.Ignored {
+		fmt.Fprintf(w, "%s: not imported: %s\n", p.Login, text)
+	}
+}
+
+// importer is who an import is written down for.
+var importer = uc.Actor{Name: "import", Via: "command line"}
+
+// put writes what belongs to one user.
+func (m *mover) put(ctx context.Context, p *portable.User) error {
+	id, err := m.account(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, it := range p.Roster {
+		it.User = id
+		if err := m.store.PutRosterItem(ctx, it); err != nil {
+			return err
+		}
+	}
+	if p.VCard != nil {
+		if err := m.store.PutVCard(ctx, id, p.VCard); err != nil {
+			return err
+		}
+	}
+	for _, x := range p.Private {
+		x.User = id
+		if err := m.store.PutPrivate(ctx, x, maxPrivate); err != nil {
+			return err
+		}
+	}
+	if err := m.store.ChangePubsub(ctx, uc.PubsubChange{User: id, PutNodes: p.Nodes, PutItems: p.Items}); err != nil {
+		return err
+	}
+	fresh := slices.DeleteFunc(slices.Clone(p.Blocked), func(jid string) bool { return slices.Contains(m.blocked[id], jid) })
+	if err := m.store.ChangeBlocked(ctx, id, fresh, nil); err != nil {
+		return err
+	}
+	return m.putOffline(ctx, id, p.Offline)
+}
+
+// maxPrivate is more than any file of sense has of one user.
+const maxPrivate = 1000
+
+// putOffline adds the messages that do not wait already, so that a repeated import doubles nothing.
+func (m *mover) putOffline(ctx context.Context, user uc.UserID, list []uc.OfflineMessage) error {
+	have, err := m.store.Offline(ctx, user)
+	if err != nil {
+		return err
+	}
+	waiting := make(map[string]bool)
+	for _, o := range have {
+		waiting[string(o.Stanza)] = true
+	}
+	for _, o := range list {
+		if o.User = user; waiting[string(o.Stanza)] {
+			continue
+		}
+		if _, err := m.store.AddOffline(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// account returns the number of a user, who is added if there is none of that name.
+func (m *mover) account(ctx context.Context, p *portable.User) (uc.UserID, error) {
+	if u := m.directory.Snapshot().UserByLogin(p.Login); u != nil {
+		return u.ID, nil
+	}
+	u, err := m.directory.ImportUser(ctx, importer, uc.User{Login: p.Login, Name: p.Login, Auth: uc.AuthLocal, CallWaiting: true, Voicemail: uc.VoicemailOff}, p.Password, p.Keys)
+	return u.ID, err
+}
