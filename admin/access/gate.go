@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -20,7 +19,7 @@ import (
 // Accounts is what the gate asks of the directory.
 type Accounts interface {
 	Snapshot() *uc.Directory
-	CheckPassword(user uc.UserID, password string) bool
+	CheckPassword(ctx context.Context, user uc.UserID, password string) bool
 }
 
 // Config sets how long sessions last and which peers are believed.
@@ -130,7 +129,7 @@ func (g *Gate) StillAdmits(r *http.Request, who Identity, op Operation) bool {
 		return true
 	}
 	u := g.accounts.Snapshot().Users.Get(who.User.ID)
-	if u == nil || !bytes.Equal(u.Password.SHA256.StoredKey, who.User.Password.SHA256.StoredKey) {
+	if u == nil || !u.Password.Same(&who.User.Password) {
 		return false
 	}
 	if _, _, basic := r.BasicAuth(); !basic {
@@ -241,7 +240,7 @@ func (g *Gate) tryPassword(ctx context.Context, from netip.Addr, login, password
 	if u != nil {
 		id = u.ID
 	}
-	if right := g.accounts.CheckPassword(id, password); !right || u == nil || u.AdminLevel == uc.LevelNone {
+	if right := g.accounts.CheckPassword(ctx, id, password); !right || u == nil || u.AdminLevel == uc.LevelNone {
 		return nil, ErrCredentials
 	}
 	g.throttle.succeeded(from, login)

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -22,7 +21,7 @@ type sessions struct {
 
 type session struct {
 	user     uc.UserID
-	key      []byte // the password's stored key at sign-in: another password ends the session
+	password uc.PasswordKeys // at sign-in: another password ends the session
 	began    time.Time
 	lastUsed time.Time
 }
@@ -49,7 +48,7 @@ func (s *sessions) put(token string, u *uc.User, now time.Time) {
 			delete(s.open, hash)
 		}
 	}
-	s.open[sha256.Sum256([]byte(token))] = &session{user: u.ID, key: u.Password.SHA256.StoredKey, began: now, lastUsed: now}
+	s.open[sha256.Sum256([]byte(token))] = &session{user: u.ID, password: u.Password, began: now, lastUsed: now}
 }
 
 // user returns whose session the token opens, or nil. With touch the session counts as used.
@@ -62,7 +61,7 @@ func (s *sessions) user(token string, d *uc.Directory, now time.Time, touch bool
 		return nil
 	}
 	u := d.Users.Get(found.user)
-	if s.expired(found, now) || u == nil || u.AdminLevel == uc.LevelNone || !bytes.Equal(u.Password.SHA256.StoredKey, found.key) {
+	if s.expired(found, now) || u == nil || u.AdminLevel == uc.LevelNone || !u.Password.Same(&found.password) {
 		delete(s.open, hash)
 		return nil
 	}

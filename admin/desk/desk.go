@@ -18,7 +18,7 @@ import (
 type Directory interface {
 	Snapshot() *uc.Directory
 	// CheckPassword reports whether the password is the user's, in constant time.
-	CheckPassword(user uc.UserID, password string) bool
+	CheckPassword(ctx context.Context, user uc.UserID, password string) bool
 
 	AddUser(ctx context.Context, by uc.Actor, in uc.NewUser) (uc.User, error)
 	UpdateUser(ctx context.Context, by uc.Actor, u uc.User) error

@@ -10,6 +10,7 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash"
 	"strings"
@@ -44,17 +45,73 @@ func (d *Directory) SetPassword(ctx context.Context, by uc.Actor, user uc.UserID
 	})
 }
 
-// CheckPassword reports whether the password is the user's. It takes as long for a user that does not exist.
-func (d *Directory) CheckPassword(user uc.UserID, password string) bool {
-	keys := uc.ScramKeys{Salt: make([]byte, saltSize), Iterations: d.iterations, StoredKey: make([]byte, sha256.Size)}
+// CheckPassword reports whether the password is the user's. It takes as long for a user that does not exist. If the
+// keys of some hashes are not kept, as with accounts of another server, they are made of a password that is right.
+func (d *Directory) CheckPassword(ctx context.Context, user uc.UserID, password string) bool {
+	var had uc.PasswordKeys
 	u := d.Snapshot().Users.Get(user)
-	may := u != nil && u.Auth == uc.AuthLocal && u.Password.SHA256.Iterations > 0
+	if u != nil && u.Auth == uc.AuthLocal {
+		had = u.Password
+	}
+	h, may := checkedBy(had.Hashes())
+	keys := uc.ScramKeys{Salt: make([]byte, saltSize), Iterations: d.iterations, StoredKey: make([]byte, sha256.Size)}
 	if may {
-		keys = u.Password.SHA256
+		keys = *had.Of(h.set)
 	}
 	prepared, err := saslprep(password)
-	got, derr := deriveKeys(sha256.New, prepared, keys.Salt, keys.Iterations)
-	return err == nil && derr == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
+	got, derr := deriveKeys(h.new, prepared, keys.Salt, keys.Iterations)
+	right := err == nil && derr == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
+	if right {
+		d.completeKeys(ctx, u, prepared)
+	}
+	return right
+}
+
+// checkedBy chooses the hash that a password is checked by: SHA-256 if there are keys for it, else the strongest.
+func checkedBy(have uc.HashSet) (h hashed, may bool) {
+	for _, h := range []hashed{sha256Hashed, sha512Hashed, sha1Hashed} {
+		if have&h.set != 0 {
+			return h, true
+		}
+	}
+	return sha256Hashed, false
+}
+
+// completeKeys makes and stores the keys that are missing of a password that is the user's.
+func (d *Directory) completeKeys(ctx context.Context, u *uc.User, prepared string) {
+	missing := uc.AllHashes &^ u.Password.Hashes()
+	if missing == 0 {
+		return
+	}
+	keys, err := d.deriveFor(missing, prepared)
+	if err == nil {
+		err = d.AddKeys(ctx, uc.Actor{User: u.ID, Name: u.Login}, u.ID, u.Password, keys)
+	}
+	if err != nil {
+		d.log.Warn("directory: keys that a password lacks were not added", "login", u.Login, "err", err)
+	}
+}
+
+// AddKeys stores keys of a user's password for hashes that there were none for, and leaves those that there are as they
+// are. had is what they were made beside: if it is not what is kept, but for keys that were added since, then the
+// password has been changed, and the error is uc.ErrConflict.
+func (d *Directory) AddKeys(ctx context.Context, by uc.Actor, user uc.UserID, had, add uc.PasswordKeys) error {
+	return d.do(ctx, by, func(e *edit) error {
+		u, err := e.user(user)
+		if err != nil {
+			return err
+		}
+		if u.Auth != uc.AuthLocal || !u.Password.Same(&had) {
+			return uc.FieldError(uc.ErrConflict, "password", "the password of %s has been changed", u.Login)
+		}
+		if add.Hashes()&^u.Password.Hashes() == 0 {
+			return nil
+		}
+		u.Password = u.Password.With(&add)
+		e.put.Users = append(e.put.Users, u)
+		e.note("completed the keys of the password of %s", u.Login)
+		return nil
+	})
 }
 
 // passwordKeys checks a new password against the rule and makes its keys.
@@ -65,26 +122,40 @@ func (d *Directory) passwordKeys(password string) (uc.PasswordKeys, error) {
 	return d.derivePassword(password)
 }
 
-// derivePassword makes the keys of a password, the three hashes in parallel.
+// derivePassword makes the keys of a password for all hashes.
 func (d *Directory) derivePassword(password string) (uc.PasswordKeys, error) {
 	prepared, err := saslprep(password)
 	if err != nil {
 		return uc.PasswordKeys{}, err
 	}
+	return d.deriveFor(uc.AllHashes, prepared)
+}
+
+// hashed is a hash that passwords are kept by.
+type hashed struct {
+	set uc.HashSet
+	new func() hash.Hash
+}
+
+var (
+	sha1Hashed   = hashed{uc.SHA1, sha1.New}
+	sha256Hashed = hashed{uc.SHA256, sha256.New}
+	sha512Hashed = hashed{uc.SHA512, sha512.New}
+)
+
+// deriveFor makes the keys of a prepared password for some hashes, in parallel.
+func (d *Directory) deriveFor(hashes uc.HashSet, prepared string) (uc.PasswordKeys, error) {
 	var keys uc.PasswordKeys
 	var wg sync.WaitGroup
 	var errs [3]error
-	for i, h := range []struct {
-		new  func() hash.Hash
-		keys *uc.ScramKeys
-	}{{sha1.New, &keys.SHA1}, {sha256.New, &keys.SHA256}, {sha512.New, &keys.SHA512}} {
-		wg.Go(func() { *h.keys, errs[i] = deriveKeys(h.new, prepared, salt(), d.iterations) })
+	for i, h := range []hashed{sha1Hashed, sha256Hashed, sha512Hashed} {
+		if hashes&h.set != 0 {
+			wg.Go(func() { *keys.Of(h.set), errs[i] = deriveKeys(h.new, prepared, salt(), d.iterations) })
+		}
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return uc.PasswordKeys{}, fmt.Errorf("directory: derive keys: %w", err)
-		}
+	if err := errors.Join(errs[:]...); err != nil {
+		return uc.PasswordKeys{}, fmt.Errorf("directory: derive keys: %w", err)
 	}
 	return keys, nil
 }

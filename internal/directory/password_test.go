@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"hash"
+	"reflect"
 	"testing"
 
 	"github.com/rolecall/rolecall/internal/bus"
@@ -97,11 +98,11 @@ func TestCheckPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	for password, want := range map[string]bool{"Secret123": true, "Secret124": false, "": false, "\x00": false} {
-		if got := d.CheckPassword(u.ID, password); got != want {
+		if got := d.CheckPassword(t.Context(), u.ID, password); got != want {
 			t.Errorf("%q: got %v", password, got)
 		}
 	}
-	if d.CheckPassword(99, "Secret123") {
+	if d.CheckPassword(t.Context(), 99, "Secret123") {
 		t.Error("a user who does not exist has a password")
 	}
 	for pin, want := range map[string]bool{"0815": true, "815": false, "0816": false, "": false} {
@@ -112,7 +113,7 @@ func TestCheckPassword(t *testing.T) {
 	if err := d.SetPassword(t.Context(), uc.Actor{User: u.ID, Name: "anna"}, u.ID, "Changed456"); err != nil {
 		t.Fatal(err)
 	}
-	if d.CheckPassword(u.ID, "Secret123") || !d.CheckPassword(u.ID, "Changed456") {
+	if d.CheckPassword(t.Context(), u.ID, "Secret123") || !d.CheckPassword(t.Context(), u.ID, "Changed456") {
 		t.Error("the password was not changed")
 	}
 	now := d.Snapshot().Users.Get(u.ID)
@@ -128,5 +129,126 @@ func TestCheckPassword(t *testing.T) {
 	}
 	if err := d.SetPIN(t.Context(), uc.System, u.ID, "9999"); err != nil || !d.CheckPIN(u.ID, "9999") || d.CheckPIN(u.ID, "0815") {
 		t.Errorf("the PIN was not changed: %v", err)
+	}
+}
+
+// TestCompletedKeys signs in users whose keys come from another server and are not all there.
+func TestCompletedKeys(t *testing.T) {
+	const password = "Se\u00a0cret123"
+	all := keysOfAll(t, password)
+	for set := uc.HashSet(1); set <= uc.AllHashes; set++ {
+		d, err := Open(t.Context(), &Memory{}, bus.New(), Options{Iterations: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var had uc.PasswordKeys
+		for h := uc.SHA1; h < uc.AllHashes; h <<= 1 {
+			if set&h != 0 {
+				*had.Of(h) = *all.Of(h)
+			}
+		}
+		u, err := d.ImportUser(t.Context(), uc.System, uc.User{Login: "anna", Name: "Anna", Auth: uc.AuthLocal}, "", had)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := d.Snapshot()
+		if d.CheckPassword(t.Context(), u.ID, "Secret123") || d.Snapshot() != before {
+			t.Errorf("hashes %b: a wrong password was taken, or changed something", set)
+		}
+		if !d.CheckPassword(t.Context(), u.ID, password) {
+			t.Errorf("hashes %b: the right password was refused", set)
+		}
+		after := d.Snapshot()
+		now := after.Users.Get(u.ID).Password
+		if now.Hashes() != uc.AllHashes || !now.Same(&had) || (after != before) != (set != uc.AllHashes) {
+			t.Errorf("hashes %b: keys %+v", set, now)
+		}
+		for h := uc.SHA1; h < uc.AllHashes; h <<= 1 { // each of them is the password's
+			if set&h == 0 && (now.Of(h).Iterations != 16 || len(now.Of(h).Salt) != saltSize) {
+				t.Errorf("hashes %b: keys for %b are %+v", set, h, now.Of(h))
+			}
+			alone, err := d.ImportUser(t.Context(), uc.System, uc.User{Login: "b", Name: "B", Auth: uc.AuthLocal}, "", only(now, h))
+			if err != nil || !d.CheckPassword(t.Context(), alone.ID, password) {
+				t.Errorf("hashes %b: the keys for %b are not of the password (%v)", set, h, err)
+			}
+			if err := d.Delete(t.Context(), uc.System, uc.Ref{Kind: uc.KindUser, ID: int64(alone.ID)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func only(keys uc.PasswordKeys, h uc.HashSet) (k uc.PasswordKeys) {
+	*k.Of(h) = *keys.Of(h)
+	return k
+}
+
+// keysOfAll makes keys as another server would, with iterations and a salt of its own.
+func keysOfAll(t *testing.T, password string) uc.PasswordKeys {
+	t.Helper()
+	prepared, err := saslprep(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Directory{iterations: 8}
+	keys, err := d.deriveFor(uc.AllHashes, prepared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// TestAddKeys adds keys to a password that may have changed since they were made.
+func TestAddKeys(t *testing.T) {
+	d, err := Open(t.Context(), &Memory{}, bus.New(), Options{Iterations: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, other := keysOfAll(t, "Secret123"), keysOfAll(t, "Secret123")
+	had := only(all, uc.SHA1)
+	u, err := d.ImportUser(t.Context(), uc.System, uc.User{Login: "anna", Name: "Anna", Auth: uc.AuthLocal}, "", had)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(had, more uc.PasswordKeys) error { return d.AddKeys(t.Context(), uc.System, u.ID, had, more) }
+	kept := func() uc.PasswordKeys { return d.Snapshot().Users.Get(u.ID).Password }
+	for what, wrong := range map[string]uc.PasswordKeys{"none": {}, "of another salt": only(other, uc.SHA1), "of another hash": only(all, uc.SHA256)} {
+		if err := add(wrong, only(all, uc.SHA512)); !errors.Is(err, uc.ErrConflict) {
+			t.Errorf("beside keys that are %s: %v", what, err)
+		}
+	}
+	if err := add(had, only(all, uc.SHA256)); err != nil {
+		t.Fatal(err)
+	}
+	// Another session that has seen no more than the first keys adds others, and comes too late for some.
+	late := only(all, uc.SHA512)
+	late.SHA256 = other.SHA256
+	if err := add(had, late); err != nil {
+		t.Fatal(err)
+	}
+	if now := kept(); !now.Same(&all) || now.Hashes() != uc.AllHashes {
+		t.Errorf("keys %+v", now)
+	}
+	before := d.Snapshot()
+	if err := add(had, other); err != nil || d.Snapshot() != before {
+		t.Errorf("where nothing is missing: %v", err)
+	}
+	if err := d.SetPassword(t.Context(), uc.System, u.ID, "Changed456"); err != nil {
+		t.Fatal(err)
+	}
+	changed := kept()
+	if err := add(had, all); !errors.Is(err, uc.ErrConflict) || !reflect.DeepEqual(kept(), changed) {
+		t.Errorf("after the password was changed: %v", err)
+	}
+	if err := d.AddKeys(t.Context(), uc.System, 99, had, all); !errors.Is(err, uc.ErrNotFound) {
+		t.Errorf("for nobody: %v", err)
+	}
+	is := *d.Snapshot().Users.Get(u.ID)
+	is.Auth = uc.AuthLDAP
+	if err := d.UpdateUser(t.Context(), uc.System, is); err != nil {
+		t.Fatal(err)
+	}
+	if err := add(changed, all); !errors.Is(err, uc.ErrConflict) || d.CheckPassword(t.Context(), u.ID, "Changed456") {
+		t.Errorf("where the password is elsewhere: %v", err)
 	}
 }

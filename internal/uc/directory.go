@@ -100,6 +100,7 @@ type Directory struct {
 	byNumber  index[*[]PhonebookID] // in ascending order
 
 	shared []ProfileID // that are nobody's own, in ascending order
+	hashes HashCensus  // of local users
 }
 
 // links are the identifiers of what belongs to one user, team, location or device, in ascending order.
@@ -144,6 +145,9 @@ func (d *Directory) UserByLogin(login string) *User {
 	id, _ := d.byLogin.get(login)
 	return d.Users.Get(id)
 }
+
+// Hashes counts the users whose password is kept here by the hashes that it is kept for.
+func (d *Directory) Hashes() HashCensus { return d.hashes }
 
 // ByExt finds what an extension belongs to.
 func (d *Directory) ByExt(ext string) (Target, bool) { return d.byExt.get(ext) }

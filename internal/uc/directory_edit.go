@@ -57,6 +57,8 @@ func (e *editor) put(t *Tables) {
 		}
 		e.byLogin.move(old.Login, r.Login, r.ID)
 		e.byExt.move(old.Ext, r.Ext, Target{User: r.ID})
+		e.count(&old, -1)
+		e.count(&r, +1)
 		e.users.put(r.ID, r)
 	}
 	for _, r := range t.UserStates {
@@ -138,6 +140,7 @@ func (e *editor) delete(ref Ref) {
 		if u := e.d.Users.Get(UserID(id)); u != nil {
 			e.byLogin.drop(u.Login, u.ID)
 			e.byExt.drop(u.Ext, Target{User: u.ID})
+			e.count(u, -1)
 		}
 		e.users.delete(UserID(id))
 		editLinks(&e.ofUser, UserID(id), func(l *links) { l.roles = nil })
@@ -179,6 +182,13 @@ func (e *editor) delete(ref Ref) {
 	case KindPhonebook:
 		e.unlinkNumbers(PhonebookID(id))
 		e.phonebook.delete(PhonebookID(id))
+	}
+}
+
+// count changes how many users there are with keys for the same hashes.
+func (e *editor) count(u *User, by int) {
+	if u.Auth == AuthLocal {
+		e.d.hashes[u.Password.Hashes()] += by
 	}
 }
 

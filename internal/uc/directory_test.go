@@ -37,7 +37,9 @@ func drawChange(t *rapid.T) ChangeSet {
 		name := func() string {
 			return string(rune('a'+i)) + rapid.StringOfN(rapid.RuneFrom([]rune("xy")), 0, 1, -1).Draw(t, "name")
 		}
-		c.Put.Users = []User{{ID: UserID(i), Login: name(), Ext: name()}}
+		u := User{ID: UserID(i), Login: name(), Ext: name(), Auth: rapid.SampledFrom([]Auth{AuthLocal, AuthLDAP}).Draw(t, "auth")}
+		u.Password = keysFor(HashSet(rapid.Uint8Range(0, uint8(AllHashes)).Draw(t, "hashes")), "x")
+		c.Put.Users = []User{u}
 	case 1:
 		c.Put.Assignments = []Assignment{{ID: AssignmentID(id("assignment")), User: UserID(id("user")), Device: DeviceID(id("device"))}}
 	case 2:
@@ -111,6 +113,7 @@ func answers(d *Directory) map[string]any {
 	for l := LocationID(0); l < 5; l++ {
 		m[fmt.Sprint("at ", l)] = d.LocationUser(l)
 	}
+	m["hashes"] = d.Hashes()
 	for _, number := range []string{"", "1", "2", "3"} {
 		m["name of "+number] = d.NameOf(number)
 		m["entries of "+number] = deref(d.PhonebookByNumber(number))
@@ -140,6 +143,15 @@ func TestIndexesMissNothing(t *testing.T) {
 					t.Fatalf("profile %+v offered to %d: %v", p, u, offered[p.ID])
 				}
 			}
+		}
+		var census HashCensus
+		for _, u := range values(&d.Users) {
+			if u.Auth == AuthLocal {
+				census[u.Password.Hashes()]++
+			}
+		}
+		if d.Hashes() != census {
+			t.Fatalf("users by hashes %v, counted %v", d.Hashes(), census)
 		}
 		for _, e := range values(&d.Phonebook) {
 			for _, number := range e.Numbers {
