@@ -111,6 +111,9 @@ func (c *Config) validComponents() error {
 // Directory has the people, teams and roles.
 type Directory interface {
 	Snapshot() *uc.Directory
+	// AddKeys stores keys of a password for hashes that there were none for, if the password is still the one that had is
+	// of; else the error is uc.ErrConflict.
+	AddKeys(ctx context.Context, by uc.Actor, user uc.UserID, had, add uc.PasswordKeys) error
 }
 
 // Store keeps what belongs to XMPP alone.

@@ -255,6 +255,18 @@ func (s *Server) Keys(login string) (uc.PasswordKeys, uc.UserID, bool) {
 	return u.Password, u.ID, true
 }
 
+// Hashes implements negotiate.Accounts.
+func (s *Server) Hashes() uc.HashCensus { return s.deps.Directory.Snapshot().Hashes() }
+
+// AddKeys implements negotiate.Accounts.
+func (s *Server) AddKeys(ctx context.Context, user uc.UserID, had, add uc.PasswordKeys) error {
+	by := uc.System
+	if u := s.deps.Directory.Snapshot().Users.Get(user); u != nil {
+		by = uc.Actor{User: u.ID, Name: u.Login, Via: "xmpp"}
+	}
+	return s.deps.Directory.AddKeys(ctx, by, user, had, add)
+}
+
 func (s *Server) negotiation(directTLS bool) *negotiate.Config {
 	cfg := &negotiate.Config{
 		Domain: s.cfg.Domain, TLS: s.cfg.TLS, DirectTLS: directTLS, Insecure: s.cfg.Insecure,

@@ -228,6 +228,17 @@ func certificateFile(t *testing.T) string {
 // Snapshot implements Directory.
 func (w *world) Snapshot() *uc.Directory { return w.dir.Load() }
 
+// AddKeys implements Directory.
+func (w *world) AddKeys(_ context.Context, _ uc.Actor, user uc.UserID, had, add uc.PasswordKeys) error {
+	u := *w.dir.Load().Users.Get(user)
+	if !u.Password.Same(&had) {
+		return uc.Errorf(uc.ErrConflict, "another password")
+	}
+	u.Password = u.Password.With(&add)
+	w.dir.Store(w.dir.Load().With(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}}))
+	return nil
+}
+
 // change commits a change of the directory and waits until the server has taken it over.
 func (w *world) change(c uc.ChangeSet) {
 	before := w.dir.Load()

@@ -3,18 +3,20 @@ package negotiate
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 
 	"mellium.im/xmpp/jid"
 
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
-// account is what a login is checked against with one hash. One that is not known looks like any other.
+// account is what a login is checked against. One that is not known looks like any other.
 type account struct {
-	login string // normalised
-	user  uc.UserID
-	keys  uc.ScramKeys
-	known bool
+	login  string // normalised
+	user   uc.UserID
+	keys   uc.PasswordKeys
+	hashes uc.HashSet // that its password can be proved with
+	known  bool       // there is such an account, and it has a password
 
 	elsewhere bool // the password is not kept here: only PLAIN can tell whether it is right
 }
@@ -30,30 +32,71 @@ type External interface {
 // saltSize is that of real accounts, in bytes.
 const saltSize = 16
 
-// account finds the keys of a login. For a login that there is not, or that has no keys for the hash, it
-// makes up the same keys every time, so that a stranger cannot tell (RFC 5802 §9, RFC 6120 §13.11).
-func (n *negotiation) account(name string, h *scramHash) *account {
+// account finds the account of a login.
+func (n *negotiation) account(name string) *account {
 	a := &account{login: name}
 	j, err := jid.New(name, n.cfg.Domain, "")
-	if err == nil {
-		a.login = j.Localpart()
+	if err != nil {
+		a.hashes = n.hashesOfNobody(name)
+		return a
 	}
-	// Made in any case, so that it takes as long for the logins that there are.
-	invented := uc.ScramKeys{
-		Salt:       h.mac(n.shared.secret, []byte("salt "+a.login))[:saltSize],
-		Iterations: cmp.Or(n.cfg.Iterations, 10000),
-		StoredKey:  h.mac(n.shared.secret, []byte("stored key "+a.login)),
-	}
-	all, user, known := n.cfg.Accounts.Keys(a.login)
-	a.user, a.keys = user, h.keys(&all)
-	if a.known = err == nil && known && len(a.keys.StoredKey) > 0; !a.known {
-		a.keys = invented
-	}
-	if err == nil {
-		n.lookElsewhere(a)
+	a.login = j.Localpart()
+	invented := n.hashesOfNobody(a.login) // in any case, so that it takes as long for the logins that there are
+	a.keys, a.user, _ = n.cfg.Accounts.Keys(a.login)
+	a.hashes = a.keys.Hashes()
+	a.known = a.hashes != 0
+	n.lookElsewhere(a)
+	if a.hashes == 0 {
+		a.hashes = invented
 	}
 	return a
 }
+
+// hashesOfNobody makes up for which hashes a login has keys that there is not, always the same for one login. Of those
+// logins as many lack some as of the accounts, so that it does not tell which there are (XEP-0388 §3).
+func (n *negotiation) hashesOfNobody(login string) uc.HashSet {
+	census := n.cfg.Accounts.Hashes()
+	all := counted(&census)
+	if all == census[uc.AllHashes] {
+		return uc.AllHashes
+	}
+	draw := binary.BigEndian.Uint32(sha256Hash.mac(n.shared.secret, []byte("hashes "+login)))
+	at := int(uint64(draw) * uint64(all) >> 32)
+	// The fewest hashes come first: when an account is given more keys, one of the logins that there are not seems to be, too.
+	for set := uc.HashSet(1); set < uc.AllHashes; set++ {
+		if at -= census[set]; at < 0 {
+			return set
+		}
+	}
+	return uc.AllHashes
+}
+
+// counted returns how many accounts have any keys.
+func counted(census *uc.HashCensus) int {
+	all := 0
+	for _, count := range census[1:] {
+		all += count
+	}
+	return all
+}
+
+// keysOf returns an account's keys for a hash. If it has none it makes up the same keys every time, so that a stranger
+// cannot tell (RFC 5802 §9, RFC 6120 §13.11), and kept is false.
+func (n *negotiation) keysOf(a *account, h *scramHash) (keys uc.ScramKeys, kept bool) {
+	// Made in any case, so that it takes as long for the logins that there are.
+	invented := uc.ScramKeys{
+		Salt:       h.mac(n.shared.secret, []byte("salt "+a.login))[:saltSize],
+		Iterations: n.iterations(),
+		StoredKey:  h.mac(n.shared.secret, []byte("stored key "+a.login)),
+	}
+	if keys = *a.keys.Of(h.set); len(keys.StoredKey) > 0 {
+		return keys, true
+	}
+	return invented, false
+}
+
+// iterations is the iteration count of new keys.
+func (n *negotiation) iterations() int { return cmp.Or(n.cfg.Iterations, 10000) }
 
 // lookElsewhere finds out whether the password of a login is kept elsewhere. Of the logins that there are
 // not that is said of one half, always the same: it does not tell which there are (XEP-0388 §3).
@@ -63,20 +106,24 @@ func (n *negotiation) lookElsewhere(a *account) {
 	}
 	if user, ok := n.cfg.External.Whose(a.login); ok {
 		a.user, a.known, a.elsewhere = user, true, true
-	} else if _, _, ok := n.cfg.Accounts.Keys(a.login); !ok {
+	} else if !a.known {
 		a.elsewhere = sha256Hash.mac(n.shared.secret, []byte("elsewhere "+a.login))[0]&1 == 1
 	}
 }
 
-// claimsElsewhere reports whether the client began the stream as a user whose password is kept elsewhere.
-func (n *negotiation) claimsElsewhere() bool {
-	from, err := jid.Parse(n.gate.claimed)
-	if err != nil || n.cfg.External == nil {
-		return false
+// claimed returns what is known of the account that the client began the stream as; any account if it named none.
+func (n *negotiation) claimed() *account {
+	if n.claim == nil {
+		n.claim = &account{hashes: uc.AllHashes}
+		census := n.cfg.Accounts.Hashes()
+		if n.cfg.External == nil && counted(&census) == census[uc.AllHashes] {
+			return n.claim // all are the same
+		}
+		if from, err := jid.Parse(n.gate.claimed); err == nil && from.Localpart() != "" {
+			n.claim = n.account(from.Localpart())
+		}
 	}
-	a := &account{login: from.Localpart()}
-	n.lookElsewhere(a)
-	return a.elsewhere
+	return n.claim
 }
 
 // checkAuthzid refuses to let a client act for anybody but itself (RFC 6120 §6.3.8).

@@ -83,7 +83,7 @@ func (n *negotiation) hashedToken(ctx context.Context, mechanism string, binding
 	if err != nil {
 		return nil, nil, err
 	}
-	a := n.account(login, sha256Hash)
+	a := n.account(login)
 	if err := n.permit(ctx, a.login); err != nil {
 		return nil, nil, err
 	}
@@ -129,22 +129,34 @@ func (n *negotiation) tokenProved(ctx context.Context, a *account, mechanism str
 	if err != nil {
 		return nil, n.broken(err)
 	}
-	list = append(list, uc.FastToken{Key: a.keys.StoredKey})
+	nobodys, _ := n.keysOf(a, sha256Hash)
+	list = append(list, uc.FastToken{Key: nobodys.StoredKey})
 	var proved *uc.FastToken
 	for i, t := range list {
 		want := sha256Hash.mac(t.Key, slices.Concat([]byte("Initiator"), binding))
 		right := subtle.ConstantTimeCompare(want, []byte(proof)) == 1
 		// A token is good for the mechanism that it was asked for, lest somebody in between choose a
 		// weaker one, and only while the password is the same.
-		if right && a.known && !a.elsewhere && t.Mechanism == mechanism && subtle.ConstantTimeCompare(t.Password, a.passwordMark()) == 1 {
+		if right && a.known && !a.elsewhere && t.Mechanism == mechanism && a.marked(t.Password) {
 			proved = &list[i]
 		}
 	}
 	return proved, nil
 }
 
-// passwordMark is the same while the password is.
-func (a *account) passwordMark() []byte { return sha256Hash.sum(a.keys.StoredKey) }
+// passwordMark is what a token keeps of the password that it was given for: it is made of the keys that the password is
+// checked with.
+func (a *account) passwordMark() []byte {
+	return sha256Hash.sum(a.keys.Of(a.plainHash().set).StoredKey)
+}
+
+// marked reports whether a mark is of the password. Keys for other hashes may have been added since.
+func (a *account) marked(mark []byte) bool {
+	return slices.ContainsFunc(hashes, func(h *scramHash) bool {
+		keys := a.keys.Of(h.set)
+		return len(keys.StoredKey) > 0 && subtle.ConstantTimeCompare(mark, sha256Hash.sum(keys.StoredKey)) == 1
+	})
+}
 
 // broken refuses because the store has failed.
 func (n *negotiation) broken(err error) error {
@@ -191,7 +203,7 @@ func (n *negotiation) newToken(ctx context.Context, mechanism string) (string, t
 	token := rand.Text() + rand.Text() + rand.Text()
 	key := sha256.Sum256([]byte(token))
 	now := time.Now().UTC().Truncate(time.Second)
-	a := n.account(n.login, sha256Hash)
+	a := n.account(n.login)
 	if !a.known || a.elsewhere { // nobody would tell us that the password has changed
 		return "", now, uc.Errorf(uc.ErrNotFound, "no password is kept for %s", n.login)
 	}

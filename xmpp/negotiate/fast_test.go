@@ -223,11 +223,6 @@ func TestNoTokenForTheUnknown(t *testing.T) {
 	}
 }
 
-// changing has anna with a password that can be changed.
-type changing struct{ keys uc.PasswordKeys }
-
-func (c *changing) Keys(string) (uc.PasswordKeys, uc.UserID, bool) { return c.keys, 7, true }
-
 // logIn logs in over a pipe, in a bubble.
 func logIn(t *testing.T, cfg *negotiate.Config, ask func(*wire) request) *answer {
 	t.Helper()
@@ -246,7 +241,7 @@ func logIn(t *testing.T, cfg *negotiate.Config, ask func(*wire) request) *answer
 func TestTokenGrowsOld(t *testing.T) {
 	certificate() // made outside of the bubble
 	synctest.Test(t, func(t *testing.T) {
-		who := &changing{annaKeys}
+		who := newAccounts()
 		cfg := config()
 		cfg.DirectTLS, cfg.Accounts = true, who
 		with := func(token string) *answer {
@@ -274,9 +269,11 @@ func TestTokenGrowsOld(t *testing.T) {
 		time.Sleep(time.Second)
 		expect("too late", second, "credentials-expired", false)
 		expect("its successor", third, "success", false)
-		who.keys = oldKeys
+		who.set("anna", oldKeys)
 		expect("the same password", third, "success", false)
-		who.keys.SHA256.StoredKey = bytes.Repeat([]byte("x"), 32)
+		another := oldKeys
+		another.SHA256.StoredKey = bytes.Repeat([]byte("x"), 32)
+		who.set("anna", another)
 		expect("another password", third, "not-authorized", false)
 	})
 }

@@ -194,6 +194,7 @@ func (g *gate) checkHeader(h *scan.Head) ([]byte, error) {
 		return nil, fault("host-unknown", "this is "+g.n.cfg.Domain) // RFC 6120 §4.9.3.6
 	}
 	g.claimed = g.ours(h.From)
+	g.n.claim = nil
 	g.from = cmp.Or(g.from, g.claimed)
 	b := []byte("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='")
 	b = append(scan.AppendEscaped(b, g.n.cfg.Domain), '\'')

@@ -28,6 +28,11 @@ import (
 type Accounts interface {
 	// Keys returns the SCRAM keys of a login name and whose they are; ok is false if there is no such account.
 	Keys(login string) (keys uc.PasswordKeys, user uc.UserID, ok bool)
+	// Hashes counts the accounts by the hashes that they have keys for.
+	Hashes() uc.HashCensus
+	// AddKeys stores keys for hashes that the account has none for. had is what the login was checked against: if the
+	// password has been changed since, or the account is gone, the error is uc.ErrConflict or uc.ErrNotFound.
+	AddKeys(ctx context.Context, user uc.UserID, had, add uc.PasswordKeys) error
 }
 
 // Limiter slows down guessing. Its methods are called from many goroutines. [Throttle] is one.
@@ -73,7 +78,7 @@ type Config struct {
 
 	MaxStanza  int           // bytes of a stanza after the login, told to the client; 0: it is told no limits
 	Secret     []byte        // makes the challenges of unknown logins; must survive restarts; random if empty
-	Iterations int           // iteration count of unknown logins: the one that accounts get; default 10000
+	Iterations int           // iteration count of new keys, and of unknown logins; default 10000
 	Timeout    time.Duration // for everything until the bind; default 30 s
 	Log        *slog.Logger
 
@@ -157,6 +162,7 @@ type negotiation struct {
 	gate   *gate
 
 	bindings  []channelBinding // that the connection has
+	claim     *account         // that the client began the stream as; see claimed
 	profile   *profile         // of the attempt to log in
 	request   *scan.Node       // that began the attempt
 	misled    bool             // the client has tried a channel binding that TLS 1.3 does not have

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,24 +36,77 @@ const (
 	iterations = 128 // enough for a test
 )
 
-// accounts has anna, whose password is known, and old, who has no keys for SHA-512.
-type accounts struct{}
+// accounts has anna, whose password is known, old, who has no keys for SHA-512, and early, who has some for SHA-1 only. All
+// have the same password, under three numbers that follow one another.
+type accounts struct {
+	mu       sync.Mutex
+	keys     map[string]uc.PasswordKeys
+	between  func()            // called before keys are added
+	breakage error             // of the store
+	added    []uc.PasswordKeys // by upgrades
+}
 
 var (
-	annaKeys = uc.PasswordKeys{SHA1: keysOf(sha1.New), SHA256: keysOf(sha256.New), SHA512: keysOf(sha512.New)}
-	oldKeys  = uc.PasswordKeys{SHA1: annaKeys.SHA1, SHA256: annaKeys.SHA256}
+	annaKeys  = uc.PasswordKeys{SHA1: keysOf(sha1.New), SHA256: keysOf(sha256.New), SHA512: keysOf(sha512.New)}
+	oldKeys   = uc.PasswordKeys{SHA1: annaKeys.SHA1, SHA256: annaKeys.SHA256}
+	earlyKeys = uc.PasswordKeys{SHA1: annaKeys.SHA1}
+	logins    = []string{"anna", "old", "early"} // from 7 on
 )
 
-func (accounts) Keys(login string) (uc.PasswordKeys, uc.UserID, bool) {
-	switch login {
-	case "anna":
-		return annaKeys, 7, true
-	case "old":
-		return oldKeys, 8, true
-	case "panic":
+func newAccounts() *accounts {
+	return &accounts{keys: map[string]uc.PasswordKeys{"anna": annaKeys, "old": oldKeys, "early": earlyKeys}}
+}
+
+// Keys implements negotiate.Accounts.
+func (a *accounts) Keys(login string) (uc.PasswordKeys, uc.UserID, bool) {
+	if login == "panic" {
 		panic("the accounts are broken")
 	}
-	return uc.PasswordKeys{}, 0, false
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	keys, ok := a.keys[login]
+	return keys, uc.UserID(7 + slices.Index(logins, login)), ok
+}
+
+func (a *accounts) of(login string) uc.PasswordKeys {
+	keys, _, _ := a.Keys(login)
+	return keys
+}
+
+func (a *accounts) set(login string, keys uc.PasswordKeys) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.keys[login] = keys
+}
+
+// Hashes implements negotiate.Accounts.
+func (a *accounts) Hashes() (census uc.HashCensus) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, keys := range a.keys {
+		census[keys.Hashes()]++
+	}
+	return census
+}
+
+// AddKeys implements negotiate.Accounts.
+func (a *accounts) AddKeys(_ context.Context, user uc.UserID, had, add uc.PasswordKeys) error {
+	if a.between != nil {
+		a.between()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	login := logins[user-7]
+	keys := a.keys[login]
+	if a.breakage != nil {
+		return a.breakage
+	}
+	if !keys.Same(&had) {
+		return uc.Errorf(uc.ErrConflict, "another password")
+	}
+	a.keys[login] = keys.With(&add)
+	a.added = append(a.added, add)
+	return nil
 }
 
 // keysOf makes SCRAM keys of the password as RFC 5802 §3 has it.
@@ -98,7 +152,7 @@ func shout(session jid.JID, request *scan.Node) []byte {
 func config() *negotiate.Config {
 	return &negotiate.Config{
 		Domain: "example.org", TLS: &tls.Config{Certificates: []tls.Certificate{certificate()}},
-		Accounts: accounts{}, Bind: bind, Inline: []negotiate.Inline{{NS: "urn:example:shout:1", Enable: shout}}, Tokens: &tokens{}, Secret: []byte("of the server"), Iterations: iterations,
+		Accounts: newAccounts(), Bind: bind, Inline: []negotiate.Inline{{NS: "urn:example:shout:1", Enable: shout}}, Tokens: &tokens{}, Secret: []byte("of the server"), Iterations: iterations,
 		Features: []xml.StartElement{
 			{Name: xml.Name{Space: "urn:xmpp:features:rosterver", Local: "ver"}},
 			{Name: xml.Name{Space: "http://jabber.org/protocol/caps", Local: "c"}, Attr: []xml.Attr{{Name: xml.Name{Local: "ver"}, Value: "1 & 2"}}},

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/rolecall/rolecall/internal/uc"
 )
 
 // plain carries out PLAIN (RFC 4616), which is offered under TLS only.
@@ -16,19 +18,26 @@ func (n *negotiation) plain(ctx context.Context, message []byte) (*identity, []b
 	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
 		return nil, nil, refuse("malformed-request", "not a PLAIN message")
 	}
-	a := n.account(parts[1], sha256Hash)
+	a := n.account(parts[1])
 	if err := n.checkAuthzid(parts[0], a); err != nil {
 		return nil, nil, err
 	}
 	if err := n.permit(ctx, a.login); err != nil {
 		return nil, nil, err
 	}
-	right, err := n.passwordRight(ctx, a, prepared(parts[2]))
+	password := prepared(parts[2])
+	right, err := n.passwordRight(ctx, a, password)
 	if err != nil {
 		return nil, nil, err
 	}
 	who, err := n.settle(a, right)
-	return who, nil, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if !a.elsewhere {
+		n.completeKeys(ctx, a, password)
+	}
+	return who, nil, nil
 }
 
 // passwordRight checks a password here or elsewhere.
@@ -41,13 +50,54 @@ func (n *negotiation) passwordRight(ctx context.Context, a *account, password st
 		}
 		return right, nil
 	}
-	h := sha256Hash
-	salted, err := pbkdf2.Key(h.new, password, a.keys.Salt, a.keys.Iterations, h.new().Size())
+	h := a.plainHash()
+	keys, kept := n.keysOf(a, h)
+	made, err := h.derived(password, keys.Salt, keys.Iterations)
 	if err != nil {
 		return false, err
 	}
-	stored := h.sum(h.mac(salted, []byte("Client Key"))) // RFC 5802 §3
-	return subtle.ConstantTimeCompare(stored, a.keys.StoredKey) == 1, nil
+	return subtle.ConstantTimeCompare(made.StoredKey, keys.StoredKey) == 1 && kept, nil
+}
+
+// plainHash is what a password is checked with: SHA-256 if there are keys for it, else the strongest hash.
+func (a *account) plainHash() *scramHash {
+	for _, h := range []*scramHash{sha256Hash, sha512Hash} {
+		if a.hashes&h.set != 0 {
+			return h
+		}
+	}
+	return sha1Hash
+}
+
+// derived makes the keys that are kept of a password.
+func (h *scramHash) derived(password string, salt []byte, iterations int) (uc.ScramKeys, error) {
+	salted, err := pbkdf2.Key(h.new, password, salt, iterations, h.new().Size())
+	if err != nil {
+		return uc.ScramKeys{}, err
+	}
+	return h.made(salted, salt, iterations), nil
+}
+
+// completeKeys makes the keys that an account lacks of its password, and stores them. The login does not depend on it.
+func (n *negotiation) completeKeys(ctx context.Context, a *account, password string) {
+	missing := uc.AllHashes &^ a.keys.Hashes()
+	if missing == 0 {
+		return
+	}
+	var add uc.PasswordKeys
+	for _, h := range hashes {
+		if missing&h.set != 0 {
+			keys, err := h.derived(password, newSalt(), n.iterations())
+			if err != nil {
+				n.log().Error("xmpp: cannot make keys", "login", a.login, "cause", err)
+				return
+			}
+			*add.Of(h.set) = keys
+		}
+	}
+	if err := n.cfg.Accounts.AddKeys(ctx, a.user, a.keys, add); err != nil {
+		n.log().Warn("xmpp: keys that a password lacks were not added", "login", a.login, "cause", err)
+	}
 }
 
 // prepared brings a password into the form in which its keys were made (RFC 4013 §2.1, §2.2).

@@ -58,19 +58,21 @@ type mechanism struct {
 
 // identity is who a client has proved to be.
 type identity struct {
-	login string
-	user  uc.UserID
+	login  string
+	user   uc.UserID
+	proved uc.PasswordKeys // of the password that was proved by SCRAM; empty if it was not
 }
 
 // mechanisms lists those that are offered, the strongest first.
 func (n *negotiation) mechanisms() []mechanism {
 	var list []mechanism
-	if n.encrypted() && n.claimsElsewhere() {
-		return append(list, mechanism{"PLAIN", n.plain}) // XEP-0388 §2.1: what the client's address can use
+	claimed := n.claimed() // XEP-0388 §2.1: what the client's address can use
+	if n.encrypted() && claimed.elsewhere {
+		return append(list, mechanism{"PLAIN", n.plain})
 	}
 	for _, plus := range []bool{true, false} {
 		for _, h := range hashes {
-			if !plus || len(n.bindings) > 0 {
+			if claimed.hashes&h.set != 0 && (!plus || len(n.bindings) > 0) {
 				list = append(list, n.scramMechanism(h, plus))
 			}
 		}
@@ -173,6 +175,11 @@ func (n *negotiation) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.profile == extensible {
+		if final, err = n.upgrade(ctx, who, final); err != nil {
+			return err
+		}
+	}
 	n.mechanism, n.login, n.user = name, who.login, who.user
 	if n.profile == extensible {
 		return n.succeed(ctx, final)
@@ -243,7 +250,16 @@ func (n *negotiation) challenge(data []byte) ([]byte, error) {
 	if len(data) > 0 {
 		text = base64.StdEncoding.EncodeToString(data)
 	}
-	if err := n.write([]byte("<challenge xmlns='" + n.profile.ns + "'>" + text + "</challenge>")); err != nil {
+	el, err := n.ask("<challenge xmlns='"+n.profile.ns+"'>"+text+"</challenge>", "response")
+	if err != nil {
+		return nil, err
+	}
+	return n.decode(el.Text)
+}
+
+// ask sends an element and returns the client's answer to it, which must have that name.
+func (n *negotiation) ask(element, answer string) (*scan.Node, error) {
+	if err := n.write([]byte(element)); err != nil {
 		return nil, err
 	}
 	el, err := n.gate.element()
@@ -253,10 +269,7 @@ func (n *negotiation) challenge(data []byte) ([]byte, error) {
 	if el.NS != n.profile.ns {
 		return nil, fault("not-authorized", "log in first") // RFC 6120 §4.9.3.12
 	}
-	if err := n.expect(el, "response"); err != nil {
-		return nil, err
-	}
-	return n.decode(el.Text)
+	return el, n.expect(el, answer)
 }
 
 // decode decodes base64; whitespace is an error (RFC 6120 §6.4.2, XEP-0388 §2.2).
@@ -314,5 +327,5 @@ func (n *negotiation) settle(a *account, right bool) (*identity, error) {
 	if limiter != nil {
 		limiter.Succeeded(n.addr, a.login)
 	}
-	return &identity{a.login, a.user}, nil
+	return &identity{login: a.login, user: a.user}, nil
 }

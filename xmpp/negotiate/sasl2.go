@@ -14,7 +14,6 @@ import (
 )
 
 // sasl2Feature authenticates the client by the Extensible SASL Profile (XEP-0388), which is offered under TLS only.
-// Nothing here makes a login take further steps, so there are no tasks.
 func (n *negotiation) sasl2Feature() xmpp.StreamFeature {
 	return xmpp.StreamFeature{
 		Name:       xml.Name{Space: nsSASL2, Local: "authentication"},
@@ -22,7 +21,7 @@ func (n *negotiation) sasl2Feature() xmpp.StreamFeature {
 		Prohibited: xmpp.Authn,
 		List: func(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
 			inline := xmlstream.Wrap(xmlstream.MultiReader(n.listBind2(), n.listResume(), n.listFast()), xml.StartElement{Name: xml.Name{Local: "inline"}})
-			_, err := xmlstream.Copy(w, xmlstream.Wrap(xmlstream.MultiReader(namesOf(n.mechanisms()), inline), start))
+			_, err := xmlstream.Copy(w, xmlstream.Wrap(xmlstream.MultiReader(namesOf(n.mechanisms()), inline, listUpgrades()), start))
 			return true, err
 		},
 		Negotiate: n.negotiateSASL,

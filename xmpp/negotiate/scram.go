@@ -23,13 +23,13 @@ import (
 type scramHash struct {
 	name string
 	new  func() hash.Hash
-	keys func(*uc.PasswordKeys) uc.ScramKeys
+	set  uc.HashSet // that has this hash only
 }
 
 var (
-	sha1Hash   = &scramHash{"SHA-1", sha1.New, func(k *uc.PasswordKeys) uc.ScramKeys { return k.SHA1 }}
-	sha256Hash = &scramHash{"SHA-256", sha256.New, func(k *uc.PasswordKeys) uc.ScramKeys { return k.SHA256 }}
-	sha512Hash = &scramHash{"SHA-512", sha512.New, func(k *uc.PasswordKeys) uc.ScramKeys { return k.SHA512 }}
+	sha1Hash   = &scramHash{"SHA-1", sha1.New, uc.SHA1}
+	sha256Hash = &scramHash{"SHA-256", sha256.New, uc.SHA256}
+	sha512Hash = &scramHash{"SHA-512", sha512.New, uc.SHA512}
 	hashes     = []*scramHash{sha512Hash, sha256Hash, sha1Hash}
 )
 
@@ -65,7 +65,7 @@ func (n *negotiation) scram(ctx context.Context, h *scramHash, plus bool, messag
 	if err != nil {
 		return nil, nil, err
 	}
-	a := n.account(first.login, h)
+	a := n.account(first.login)
 	if err := n.checkAuthzid(first.authzid, a); err != nil {
 		return nil, nil, err
 	}
@@ -75,8 +75,9 @@ func (n *negotiation) scram(ctx context.Context, h *scramHash, plus bool, messag
 	if a.elsewhere {
 		return nil, nil, refuse("invalid-mechanism", "this account can use PLAIN only") // clients go on to the next one
 	}
+	keys, kept := n.keysOf(a, h)
 	nonce := first.nonce + rand.Text()
-	serverFirst := "r=" + nonce + ",s=" + base64.StdEncoding.EncodeToString(a.keys.Salt) + ",i=" + strconv.Itoa(a.keys.Iterations) +
+	serverFirst := "r=" + nonce + ",s=" + base64.StdEncoding.EncodeToString(keys.Salt) + ",i=" + strconv.Itoa(keys.Iterations) +
 		",h=" + base64.StdEncoding.EncodeToString(h.sum([]byte(n.advertised())))
 	message, err = n.challenge([]byte(serverFirst))
 	if err != nil {
@@ -89,13 +90,29 @@ func (n *negotiation) scram(ctx context.Context, h *scramHash, plus bool, messag
 	signed := []byte(first.bare + "," + serverFirst + "," + final.withoutProof) // AuthMessage of RFC 5802 §3
 	right := final.nonce == nonce &&
 		bytes.Equal(final.binding, slices.Concat([]byte(first.gs2), binding)) &&
-		h.proves(a.keys.StoredKey, signed, final.proof)
-	who, err := n.settle(a, right)
+		h.proves(keys.StoredKey, signed, final.proof)
+	who, err := n.settle(a, right && kept)
 	if err != nil {
 		return nil, nil, err
 	}
-	signature := h.mac(a.keys.ServerKey, signed)
+	who.proved = a.keys
+	signature := h.mac(keys.ServerKey, signed)
 	return who, []byte("v=" + base64.StdEncoding.EncodeToString(signature)), nil
+}
+
+// made makes the keys that are kept of a salted password (RFC 5802 §3).
+func (h *scramHash) made(salted, salt []byte, iterations int) uc.ScramKeys {
+	return uc.ScramKeys{
+		Salt: salt, Iterations: iterations,
+		StoredKey: h.sum(h.mac(salted, []byte("Client Key"))), ServerKey: h.mac(salted, []byte("Server Key")),
+	}
+}
+
+// newSalt makes the salt of new keys.
+func newSalt() []byte {
+	salt := make([]byte, saltSize)
+	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	return salt
 }
 
 // proves reports whether the proof was made with the client's key (RFC 5802 §3).

@@ -1,6 +1,7 @@
 package negotiate_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha1"
@@ -43,21 +44,8 @@ type try struct {
 // run plays the exchange and returns the name of the last element, what it says, and the first challenge.
 func (c try) run(t *testing.T, w *wire) (name, text, challenge string) {
 	t.Helper()
-	if c.mechanism == "" {
-		c.mechanism, c.hash = "SCRAM-SHA-256", sha256.New
-	}
-	if c.flag == "" {
-		c.flag = "n"
-	}
-	if c.login == "" {
-		c.login = "anna"
-	}
-	if c.password == "" {
-		c.password = password
-	}
-	gs2 := c.flag + "," + c.authzid + ","
-	bare := "n=" + c.login + ",r=client-nonce"
-	first := gs2 + bare
+	c = c.completed()
+	first := c.gs2() + c.bare()
 	if c.first != "" {
 		first = c.first
 	}
@@ -65,6 +53,31 @@ func (c try) run(t *testing.T, w *wire) (name, text, challenge string) {
 	if name != "challenge" {
 		return name, challenge, ""
 	}
+	final, want := c.answer(t, challenge)
+	if name, text = w.sasl(t, "response", final); name == "success" && text != want {
+		t.Errorf("the server proves itself by %s, want %s", text, want)
+	}
+	return name, text, challenge
+}
+
+// completed fills in what is not set.
+func (c try) completed() try {
+	if c.hash == nil {
+		c.mechanism, c.hash = "SCRAM-SHA-256", sha256.New
+	}
+	c.flag, c.login, c.password = cmp.Or(c.flag, "n"), cmp.Or(c.login, "anna"), cmp.Or(c.password, password)
+	return c
+}
+
+func (c try) gs2() string { return c.flag + "," + c.authzid + "," }
+
+func (c try) bare() string { return "n=" + c.login + ",r=client-nonce" }
+
+// answer makes the last message for a challenge, and what the server must prove itself by.
+func (c try) answer(t *testing.T, challenge string) (message, want string) {
+	t.Helper()
+	c = c.completed()
+	gs2, bare := c.gs2(), c.bare()
 	var nonce, salt string
 	var count int
 	if _, err := fmt.Sscanf(strings.ReplaceAll(challenge, ",", " "), "r=%s s=%s i=%d", &nonce, &salt, &count); err != nil {
@@ -91,11 +104,7 @@ func (c try) run(t *testing.T, w *wire) (name, text, challenge string) {
 	if c.proof != nil {
 		proof = c.proof(key)
 	}
-	name, text = w.sasl(t, "response", final+",p="+proof)
-	if want := "v=" + base64.StdEncoding.EncodeToString(mac(c.hash, mac(c.hash, salted, "Server Key"), signed)); name == "success" && text != want {
-		t.Errorf("the server proves itself by %s, want %s", text, want)
-	}
-	return name, text, challenge
+	return final + ",p=" + proof, "v=" + base64.StdEncoding.EncodeToString(mac(c.hash, mac(c.hash, salted, "Server Key"), signed))
 }
 
 // sasl sends one SASL element and reads the answer: the text of a challenge or success, the condition of a failure.
@@ -144,21 +153,31 @@ func (w *wire) receive(t *testing.T) string {
 func openTLS(t *testing.T, s *server, cfg *tls.Config) *wire {
 	t.Helper()
 	w := openPlain(t, s)
+	w.secure(t, cfg)
+	return w
+}
+
+// secure starts TLS and opens a stream anew.
+func (w *wire) secure(t *testing.T, cfg *tls.Config) {
+	t.Helper()
 	w.send(t, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 	w.receive(t)
 	w.conn = tls.Client(w.conn, cfg)
+	w.open(t)
+}
+
+// open opens a stream; the features have been received.
+func (w *wire) open(t *testing.T) {
+	t.Helper()
 	w.send(t, header)
 	w.receive(t)
 	w.receive(t)
-	return w
 }
 
 func openPlain(t *testing.T, s *server) *wire {
 	t.Helper()
 	w := &wire{conn: s.dial(t)}
-	w.send(t, header)
-	w.receive(t)
-	w.receive(t)
+	w.open(t)
 	return w
 }
 
