@@ -93,7 +93,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0424", Title: "Message Retraction", Note: "in rooms: also taken out of the history; a tombstone stays in the archive"},
 	{Name: "XEP-0425", Title: "Moderated Message Retraction", Note: "of messages that are in the room's history or archive"},
 	{Name: "XEP-0386", Title: "Bind 2", Note: "with carbons, stream management, client state and the ends of the archive; the resource is the same for the same installation and tag; if none is to be had the client is left to bind by RFC 6120; messages that were kept are delivered after the first presence, not dropped"},
-	{Name: "XEP-0388", Title: "Extensible SASL Profile", Note: "under TLS only; a session may be resumed inline; no tasks, since nothing here needs a second step"},
+	{Name: "XEP-0388", Title: "Extensible SASL Profile", Note: "under TLS only; a session may be resumed inline; the only tasks are those of XEP-0480"},
 	{Name: "XEP-0398", Title: "User Avatar to vCard-Based Avatars Conversion", Note: "both directions; the picture in the vCard is seen by those who may read the avatar's nodes", Account: []string{"urn:xmpp:pep-vcard-conversion:0"}},
 	{Name: "XEP-0402", Title: "PEP Native Bookmarks", Note: "the same bookmarks as in both forms of XEP-0048, whichever a client changes", Account: []string{nsBookmarks + "#compat", nsBookmarks + "#compat-pep"}},
 	{Name: "XEP-0411", Title: "Bookmarks Conversion", Account: []string{"urn:xmpp:bookmarks-conversion:0"}},
@@ -101,6 +101,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0440", Title: "SASL Channel-Binding Type Capability", Note: "tls-exporter, tls-server-end-point, and tls-unique before TLS 1.3"},
 	{Name: "XEP-0474", Title: "SASL SCRAM Downgrade Protection", Note: "version 0.4 and later"},
 	{Name: "XEP-0478", Title: "Stream Limits Advertisement", Note: "before the login also how long that may take; afterwards there is no limit of silence"},
+	{Name: "XEP-0480", Title: "SASL Upgrade Tasks", Note: "UPGR-SCRAM-SHA-256 and UPGR-SCRAM-SHA-512, after SCRAM; PLAIN makes the missing keys without a task"},
 	{Name: "XEP-0484", Title: "Fast Authentication Streamlining Tokens", Note: "HT-SHA-256-EXPR, -ENDP and -NONE; a token lives 21 days, is replaced when it is used after a day, and ends with the password; no TLS early data"},
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/directory"
@@ -145,8 +146,8 @@ func (m *mover) tell(w io.Writer, p *portable.User) {
 		switch {
 		case p.Password == "" && !p.HasKeys():
 			what += " without a password: set one on the admin page"
-		case p.Password == "" && p.Keys.SHA256.Iterations == 0:
-			what += "; can sign in by SCRAM-SHA-1 and PLAIN only until the password is set anew"
+		case p.Password == "" && p.Keys.Hashes() != uc.AllHashes:
+			what += "; can sign in by " + mechanisms(p.Keys.Hashes()) + " and PLAIN, by others once the client has made the keys (XEP-0480) or the password was given"
 		}
 	}
 	fmt.Fprintf(w, "%s: %s; contacts %d, nodes %d, private elements %d, blocked %d, messages that wait %d\n", p.Login, what,
@@ -154,6 +155,17 @@ func (m *mover) tell(w io.Writer, p *portable.User) {
 	for _, text := range p.Ignored {
 		fmt.Fprintf(w, "%s: not imported: %s\n", p.Login, text)
 	}
+}
+
+// mechanisms names those of SCRAM that keys are for.
+func mechanisms(set uc.HashSet) string {
+	var names []string
+	for i, name := range []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		if set&(uc.SHA1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // importer is who an import is written down for.

@@ -17,6 +17,12 @@ import (
 // run starts a server and returns the address of its HTTP listener.
 func run(t *testing.T, cfg Config) string {
 	t.Helper()
+	return strings.TrimSuffix(runApp(t, cfg).Info().Web, "/")
+}
+
+// runApp starts a server that stops with the test.
+func runApp(t *testing.T, cfg Config) *App {
+	t.Helper()
 	a, err := New(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +36,7 @@ func run(t *testing.T, cfg Config) string {
 			t.Error(err)
 		}
 	})
-	return strings.TrimSuffix(a.Info().Web, "/")
+	return a
 }
 
 // browser is an HTTP client that takes the self-signed certificate.

@@ -1,6 +1,7 @@
 // Package negotiate takes a client's connection from its first byte to an authenticated session with a
 // bound resource: stream headers, STARTTLS or direct TLS, SASL, resource binding (RFC 6120 §4-7, XEP-0368),
 // or authentication, binding and all that goes with them in one round trip (XEP-0388, XEP-0386, XEP-0484).
+// Meanwhile clients may make keys that their account lacks (XEP-0480).
 //
 // mellium.im/xmpp runs the negotiation. The stream features are ours, and so is the gate through which it
 // reads: see docs/adr/0001-xmpp-negotiation.md. [Accept] works in the caller's goroutine and leaves none behind.
