@@ -1,12 +1,8 @@
 package negotiate
 
 import (
-	"context"
-	"encoding/xml"
 	"errors"
-	"io"
 
-	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
 
@@ -17,23 +13,7 @@ import (
 // maxBinds is how often a client may ask for a resource in vain.
 const maxBinds = 5
 
-// bindFeature gives the client a resource (RFC 6120 §7).
-func (n *negotiation) bindFeature() xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsBind, Local: "bind"},
-		Necessary:  xmpp.Authn,
-		Prohibited: xmpp.Ready,
-		List:       listEmpty(true),
-		Negotiate: func(context.Context, *xmpp.Session, any) (xmpp.SessionState, io.ReadWriter, error) {
-			if err := n.bind(); err != nil {
-				return 0, nil, n.gate.stop(err)
-			}
-			return xmpp.Ready, nil, nil
-		},
-	}
-}
-
-// bind answers requests for a resource until one succeeds.
+// bind answers requests for a resource until one succeeds (RFC 6120 §7), or a session is resumed in its place.
 func (n *negotiation) bind() error {
 	for range maxBinds {
 		iq, err := n.gate.element()
@@ -49,7 +29,7 @@ func (n *negotiation) bind() error {
 		if iq.Name != "iq" {
 			return fault("policy-violation", "bind a resource first") // also XEP-0388 §5.6: no second login
 		}
-		full, refused := n.choose(iq)
+		full, refused := n.chooseResource(iq)
 		if refused == nil {
 			n.bound = &full
 			return n.write(bindResult(iq.Attr("id"), full.String()))
@@ -61,8 +41,8 @@ func (n *negotiation) bind() error {
 	return fault("policy-violation", "too many attempts to bind a resource")
 }
 
-// choose lets Config.Bind choose the resource that the request is for.
-func (n *negotiation) choose(iq *scan.Node) (jid.JID, *stanza.Error) {
+// chooseResource lets Config.Bind choose the resource that the request is for.
+func (n *negotiation) chooseResource(iq *scan.Node) (jid.JID, *stanza.Error) {
 	none := jid.JID{}
 	if iq.Attr("type") != "set" || iq.Attr("id") == "" {
 		return none, &stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest}

@@ -3,10 +3,8 @@ package negotiate
 import (
 	"crypto/rand"
 	"encoding/base32"
-	"encoding/xml"
 	"strings"
 
-	"mellium.im/xmlstream"
 	"mellium.im/xmpp/jid"
 
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -25,17 +23,13 @@ type Inline struct {
 	Enable func(session jid.JID, request *scan.Node) []byte
 }
 
-// listBind2 tells of Bind 2 and what may be switched on with it (XEP-0386 §4.1).
-func (n *negotiation) listBind2() xml.TokenReader {
-	var features []xml.TokenReader
+// appendBind2 tells of Bind 2 and what may be switched on with it (XEP-0386 §4.1).
+func (n *negotiation) appendBind2(b []byte) []byte {
+	b = append(b, "<bind xmlns='"+nsBind2+"'><inline>"...)
 	for _, f := range n.cfg.Inline {
-		features = append(features, xmlstream.Wrap(nil, xml.StartElement{
-			Name: xml.Name{Local: "feature"},
-			Attr: []xml.Attr{{Name: xml.Name{Local: "var"}, Value: f.NS}},
-		}))
+		b = append(scan.AppendEscaped(append(b, "<feature var='"...), f.NS), "'/>"...)
 	}
-	inline := xmlstream.Wrap(xmlstream.MultiReader(features...), xml.StartElement{Name: xml.Name{Local: "inline"}})
-	return xmlstream.Wrap(inline, xml.StartElement{Name: xml.Name{Space: nsBind2, Local: "bind"}})
+	return append(b, "</inline></bind>"...)
 }
 
 // bindInline binds a resource if the client asked for it with its request to log in (XEP-0386 §4.2), and

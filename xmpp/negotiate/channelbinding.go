@@ -1,14 +1,9 @@
 package negotiate
 
 import (
-	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/xml"
-
-	"mellium.im/xmlstream"
-	"mellium.im/xmpp"
 )
 
 // nsChannelBinding is of XEP-0440.
@@ -43,9 +38,12 @@ func endPoint(cert *tls.Certificate) []byte {
 	if cert == nil {
 		return nil
 	}
-	leaf, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		return nil
+	leaf := cert.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return nil
+		}
 	}
 	var hash crypto.Hash
 	switch leaf.SignatureAlgorithm {
@@ -64,25 +62,14 @@ func endPoint(cert *tls.Certificate) []byte {
 	return h.Sum(nil)
 }
 
-// channelBindingFeature tells which types of channel binding there are (XEP-0440).
-func (n *negotiation) channelBindingFeature() xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsChannelBinding, Local: "sasl-channel-binding"},
-		Necessary:  xmpp.Secure,
-		Prohibited: xmpp.Authn,
-		List: func(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
-			if len(n.bindings) == 0 {
-				return false, nil
-			}
-			var types []xml.TokenReader
-			for _, cb := range n.bindings {
-				types = append(types, xmlstream.Wrap(nil, xml.StartElement{
-					Name: xml.Name{Local: "channel-binding"},
-					Attr: []xml.Attr{{Name: xml.Name{Local: "type"}, Value: cb.name}},
-				}))
-			}
-			_, err := xmlstream.Copy(w, xmlstream.Wrap(xmlstream.MultiReader(types...), start))
-			return false, err
-		},
+// appendChannelBindings tells which types of channel binding there are (XEP-0440).
+func (n *negotiation) appendChannelBindings(b []byte) []byte {
+	if len(n.bindings) == 0 {
+		return b
 	}
+	b = append(b, "<sasl-channel-binding xmlns='"+nsChannelBinding+"'>"...)
+	for _, cb := range n.bindings {
+		b = append(b, "<channel-binding type='"+cb.name+"'/>"...)
+	}
+	return append(b, "</sasl-channel-binding>"...)
 }

@@ -10,8 +10,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"mellium.im/xmpp/stream"
-
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -57,26 +55,27 @@ func (n *negotiation) fail(err error) {
 // toldOf finds the stream error to tell; nil if the connection is at its end.
 func toldOf(err error) *streamError {
 	var own *streamError
-	var theirs stream.Error
 	var broken *scan.Error
 	switch {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &broken): // found by the connection itself, as in WebSocket's framing
 		return &streamError{string(broken.Condition), broken.Text}
-	case errors.As(err, &theirs):
-		return &streamError{theirs.Err, "not offered now"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &streamError{"connection-timeout", "too slow"} // RFC 6120 §4.9.3.4
 	}
 	return nil
 }
 
-// appendHeader appends our stream header, which precedes a stream error (RFC 6120 §4.9.1.2).
+// appendHeader appends our stream header (RFC 6120 §4.7).
 func (n *negotiation) appendHeader(b []byte) []byte {
 	b = append(b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"...)
 	b = append(b, " version='1.0' id='"+rand.Text()+"' from='"...)
-	return append(scan.AppendEscaped(b, n.cfg.Domain), "'>"...)
+	b = scan.AppendEscaped(b, n.cfg.Domain)
+	if n.gate.claimed != "" {
+		b = scan.AppendEscaped(append(b, "' to='"...), n.gate.claimed)
+	}
+	return append(b, "' xml:lang='en'>"...)
 }
 
 // linger lets the client read what we wrote last: closing with unread bytes would reset the connection.

@@ -5,13 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/xml"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"mellium.im/xmlstream"
 
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -63,13 +60,13 @@ func (n *negotiation) tokenMechanisms() []mechanism {
 	return list
 }
 
-// listFast tells of tokens (XEP-0484 §3.1). Early data is not taken, crypto/tls has none.
-func (n *negotiation) listFast() xml.TokenReader {
+// appendFast tells of tokens (XEP-0484 §3.1). Early data is not taken, crypto/tls has none.
+func (n *negotiation) appendFast(b []byte) []byte {
 	list := n.tokenMechanisms()
 	if len(list) == 0 {
-		return xmlstream.MultiReader()
+		return b
 	}
-	return xmlstream.Wrap(namesOf(list), xml.StartElement{Name: xml.Name{Space: nsFast, Local: "fast"}})
+	return append(appendMechanisms(append(b, "<fast xmlns='"+nsFast+"'>"...), list), "</fast>"...)
 }
 
 // hashedToken carries out a mechanism of draft-ietf-kitten-sasl-ht. binding is the data of its channel binding.

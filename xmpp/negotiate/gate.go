@@ -2,13 +2,11 @@ package negotiate
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"io"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 
 	"mellium.im/xmpp/jid"
 
@@ -29,24 +27,18 @@ const budget = 64 << 10
 
 var limits = scan.Limits{Stanza: 16 << 10, Depth: 8, Attrs: 16}
 
-// gate is the connection as mellium sees it. What the client sends passes in units, a stream header or
-// a top-level element each, once the unit is whole and has been checked: so mellium meets neither broken
-// XML nor limits, and what comes behind a unit stays here until it is asked for.
-//
-// It has ReadByte because encoding/xml then reads no further than it must.
+// gate is where everything passes that a client sends before it has a session, in units: a stream header or
+// a top-level element each, once the unit is whole and has been checked. So broken XML and limits are dealt with
+// in one place, and what comes behind a unit stays here until it is asked for.
 type gate struct {
 	net.Conn // plain or TLS
 	n        *negotiation
 	scanner  *scan.Scanner
 	buf      []byte // received, not yet passed
-	unit     []byte // the last unit passed
-	unread   []byte // what mellium has not read of it
 	left     int    // how many bytes the client may still send
-	from     string // address that the client gave first, "" if none or not ours
-	claimed  string // address that the client gave on this stream, "" likewise
+	claimed  string // address that the client gave on this stream, "" if none or not ours
 	open     bool   // our stream header has been sent
 	broken   bool   // not even a stream error would be understood
-	err      error  // why nothing passes any more
 }
 
 func newGate(n *negotiation, conn net.Conn) *gate {
@@ -55,13 +47,13 @@ func newGate(n *negotiation, conn net.Conn) *gate {
 
 // restart awaits a new stream header after authentication (RFC 6120 §6.4.6).
 func (g *gate) restart() {
-	g.scanner, g.unit, g.unread, g.open = scan.NewStream(limits), nil, nil, false
+	g.scanner, g.open = scan.NewStream(limits), false
 }
 
 // over returns the gate of the connection that secures this one's; nothing received so far counts there.
 func (g *gate) over(conn net.Conn) *gate {
 	next := newGate(g.n, conn)
-	next.left, next.from = g.left, g.from
+	next.left = g.left
 	return next
 }
 
@@ -73,62 +65,22 @@ func (g *gate) rest() []byte {
 	return g.buf
 }
 
-// Read implements io.Reader for mellium.
-func (g *gate) Read(p []byte) (int, error) {
-	if len(g.unread) == 0 {
-		if err := g.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, g.unread)
-	g.unread = g.unread[n:]
-	return n, nil
-}
-
-// ReadByte implements io.ByteReader for mellium.
-func (g *gate) ReadByte() (byte, error) {
-	var p [1]byte
-	_, err := g.Read(p[:])
-	return p[0], err
-}
-
-// Write implements io.Writer. The first that mellium writes on a stream is the header.
-func (g *gate) Write(p []byte) (int, error) {
-	g.open = true
-	return g.Conn.Write(p)
-}
-
-// element returns the unit that mellium has begun to read, or else the next one. What is left of it is
-// not for mellium any more.
-func (g *gate) element() (*scan.Node, error) {
-	if len(g.unit) == 0 {
-		if err := g.next(); err != nil {
-			return nil, err
-		}
-	}
-	unit := g.unit
-	g.unit, g.unread = nil, nil
-	return scan.Parse(unit)
-}
-
-// stop lets nothing pass any more, for a reason that it returns. mellium goes on after the failure of a
-// feature that is not required.
-func (g *gate) stop(err error) error {
-	if g.err == nil {
-		g.err = err
-	}
+// header takes the client's stream header. The scanner lets nothing else begin a stream.
+func (g *gate) header() error {
+	_, err := g.receive()
 	return err
 }
 
-// next waits for the next unit and passes it.
-func (g *gate) next() error {
-	if g.err == nil {
-		g.unit, g.err = g.receive()
-		g.unread = g.unit
+// element returns the next top-level element.
+func (g *gate) element() (*scan.Node, error) {
+	unit, err := g.receive()
+	if err != nil {
+		return nil, err
 	}
-	return g.err
+	return scan.Parse(unit)
 }
 
+// receive waits for the next unit.
 func (g *gate) receive() ([]byte, error) {
 	for {
 		head, unit, n, err := g.scanner.Next(g.buf)
@@ -136,7 +88,7 @@ func (g *gate) receive() ([]byte, error) {
 		var broken *scan.Error
 		switch {
 		case err == nil:
-			return g.check(&head, unit)
+			return unit, g.check(&head)
 		case errors.As(err, &broken):
 			return nil, fault(string(broken.Condition), broken.Text)
 		}
@@ -163,51 +115,47 @@ func (g *gate) fill() error {
 }
 
 // check decides whether a unit may pass at this point of the negotiation.
-func (g *gate) check(h *scan.Head, unit []byte) ([]byte, error) {
+func (g *gate) check(h *scan.Head) error {
 	switch h.Kind {
 	case scan.StreamStart:
 		return g.checkHeader(h)
 	case scan.StreamEnd, scan.StreamError:
-		return nil, io.EOF
+		return io.EOF
 	case scan.Message, scan.Presence:
-		return nil, fault("not-authorized", "log in first") // RFC 6120 §4.9.3.12
+		return fault("not-authorized", "log in first") // RFC 6120 §4.9.3.12
 	case scan.IQ:
 		if g.n.mechanism == "" || string(h.ChildNS) != nsBind {
-			return nil, fault("not-authorized", "log in and bind a resource first") // RFC 6120 §7.1
+			return fault("not-authorized", "log in and bind a resource first") // RFC 6120 §7.1
 		}
 	}
-	return unit, nil
+	return nil
 }
 
-// checkHeader takes the client's stream header and passes one that mellium takes: it compares versions
-// and addresses more strictly than RFC 6120 §4.7 does, and sends ours back without escaping.
-func (g *gate) checkHeader(h *scan.Head) ([]byte, error) {
+// checkHeader checks the client's stream header.
+func (g *gate) checkHeader(h *scan.Head) error {
 	major, err := strconv.Atoi(string(bytes.SplitN(h.Version, []byte("."), 2)[0]))
 	if err != nil || major < 1 {
-		return nil, fault("unsupported-version", "XMPP 1.0 is spoken here") // RFC 6120 §4.9.3.25
+		return fault("unsupported-version", "XMPP 1.0 is spoken here") // RFC 6120 §4.9.3.25
 	}
 	if len(h.To) == 0 {
-		return nil, fault("improper-addressing", "the stream is for nobody") // RFC 6120 §4.9.3.7
+		return fault("improper-addressing", "the stream is for nobody") // RFC 6120 §4.9.3.7
 	}
 	to, err := jid.Parse(string(h.To))
 	if err != nil || to.String() != g.n.cfg.Domain {
-		return nil, fault("host-unknown", "this is "+g.n.cfg.Domain) // RFC 6120 §4.9.3.6
+		return fault("host-unknown", "this is "+g.n.cfg.Domain) // RFC 6120 §4.9.3.6
 	}
 	g.claimed = g.ours(h.From)
 	g.n.claim = nil
-	g.from = cmp.Or(g.from, g.claimed)
-	b := []byte("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='")
-	b = append(scan.AppendEscaped(b, g.n.cfg.Domain), '\'')
-	if g.from != "" {
-		b = append(scan.AppendEscaped(append(b, " from='"...), g.from), '\'')
-	}
-	return append(b, '>'), nil
+	return nil
 }
 
-// ours returns the address that a client claims as its own, if we may say it back; otherwise "".
+// ours returns the address that a client claims as its own, if it may be; otherwise "".
 func (g *gate) ours(from []byte) string {
+	if len(from) == 0 {
+		return ""
+	}
 	j, err := jid.Parse(string(from))
-	if err != nil || j.Domainpart() != g.n.cfg.Domain || strings.ContainsAny(j.String(), `<>&'"`) {
+	if err != nil || j.Domainpart() != g.n.cfg.Domain {
 		return ""
 	}
 	return j.String()

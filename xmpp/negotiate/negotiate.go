@@ -3,8 +3,8 @@
 // or authentication, binding and all that goes with them in one round trip (XEP-0388, XEP-0386, XEP-0484).
 // Meanwhile clients may make keys that their account lacks (XEP-0480).
 //
-// mellium.im/xmpp runs the negotiation. The stream features are ours, and so is the gate through which it
-// reads: see docs/adr/0001-xmpp-negotiation.md. [Accept] works in the caller's goroutine and leaves none behind.
+// Each stream is a header, the features that fit, and the client's choice: see docs/adr/0001-xmpp-negotiation.md.
+// [Accept] works in the caller's goroutine and leaves none behind.
 package negotiate
 
 import (
@@ -18,7 +18,6 @@ import (
 	"net/netip"
 	"time"
 
-	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -185,62 +184,108 @@ func addressOf(conn net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
-// run lets mellium negotiate.
+// run takes the client from its first byte to a bound resource.
 func (n *negotiation) run(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = n.panicked(p)
 		}
 	}()
-	state := xmpp.SessionState(0)
-	if n.cfg.Secured {
-		state = xmpp.Secure
-	}
 	if n.cfg.DirectTLS {
 		if err := n.secure(ctx); err != nil {
 			return err
 		}
-		state = xmpp.Secure
 	}
-	features := n.features()
-	negotiator := xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
-		return xmpp.StreamConfig{Lang: "en", Features: features}
-	})
-	// mellium would clear our deadline when the context ends, so it does not learn of that.
-	_, err = xmpp.ReceiveSession(context.WithoutCancel(ctx), n.gate, state, negotiator)
-	if n.gate.err != nil {
-		return n.gate.err
+	for n.mechanism == "" {
+		if err := n.openStream(); err != nil {
+			return err
+		}
+		if err := n.choose(ctx); err != nil {
+			return err
+		}
 	}
-	return err
+	if n.profile == extensible {
+		return nil // bound by succeed
+	}
+	n.gate.restart()
+	if err := n.openStream(); err != nil {
+		return err
+	}
+	return n.bind()
+}
+
+// openStream answers the client's stream header with ours and what may be negotiated now (RFC 6120 §4.2, §4.3).
+func (n *negotiation) openStream() error {
+	if err := n.gate.header(); err != nil {
+		return err
+	}
+	b := n.appendFeatures(n.appendHeader(make([]byte, 0, 2048)))
+	n.gate.open = true
+	return n.write(b)
+}
+
+// choose carries out the feature that the client chooses before it is authenticated.
+func (n *negotiation) choose(ctx context.Context) error {
+	el, err := n.gate.element()
+	if err != nil {
+		return err
+	}
+	switch {
+	case el.NS == nsTLS && el.Name == "starttls" && n.offersTLS():
+		return n.startTLS(ctx)
+	case el.NS == nsSASL && !n.encrypted() && !n.cfg.Insecure:
+		return n.refusePlainText()
+	case el.NS == nsSASL, el.NS == nsSASL2 && n.encrypted():
+		return n.authenticate(ctx, el)
+	}
+	return fault("policy-violation", "not offered now")
 }
 
 // encrypted reports whether there is TLS, ours or beneath.
 func (n *negotiation) encrypted() bool { return n.tls != nil || n.cfg.Secured }
 
-// features lists the stream features in the order in which the client is told of them. mellium tells of
-// those that fit the state of the session.
-func (n *negotiation) features() []xmpp.StreamFeature {
-	var list []xmpp.StreamFeature
-	if n.cfg.TLS != nil {
-		list = append(list, n.startTLSFeature())
-	}
-	needed := xmpp.Secure
-	if n.cfg.Insecure {
-		needed = 0
+// appendFeatures appends what may be negotiated at this point.
+func (n *negotiation) appendFeatures(b []byte) []byte {
+	b = append(b, "<stream:features>"...)
+	if n.mechanism == "" {
+		b = n.appendLoginFeatures(b)
 	} else {
-		list = append(list, n.noPlainTextFeature())
+		b = n.appendSessionFeatures(b)
 	}
-	list = append(list, n.saslFeature(needed), n.sasl2Feature(), n.channelBindingFeature(), n.bindFeature())
+	return append(n.appendLimits(b), "</stream:features>"...)
+}
+
+// appendLoginFeatures appends what a client may choose that is not authenticated.
+func (n *negotiation) appendLoginFeatures(b []byte) []byte {
+	if n.offersTLS() {
+		b = n.appendStartTLS(b)
+	}
+	if n.encrypted() || n.cfg.Insecure {
+		b = append(b, "<mechanisms xmlns='"+nsSASL+"'>"...)
+		b = append(appendMechanisms(b, n.mechanisms()), "</mechanisms>"...)
+	}
+	if n.encrypted() {
+		b = n.appendChannelBindings(n.appendSASL2(b))
+	}
+	return b
+}
+
+// appendSessionFeatures appends what an authenticated client may do, or will find in its session.
+func (n *negotiation) appendSessionFeatures(b []byte) []byte {
+	if n.bound == nil {
+		b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
+	}
 	if n.cfg.Resume != nil {
-		list = append(list, n.managementFeature())
-	}
-	if n.cfg.MaxStanza > 0 {
-		list = append(list, n.limitsFeature())
+		b = append(b, "<sm xmlns='"+nsManagement+"'/>"...)
 	}
 	for _, f := range n.cfg.Features {
-		list = append(list, xmpp.StreamFeature{Name: f.Name, Necessary: xmpp.Authn, List: listEmpty(false, f.Attr...)})
+		b = append(b, "<"+f.Name.Local+" xmlns='"+f.Name.Space...)
+		for _, a := range f.Attr {
+			b = scan.AppendEscaped(append(b, "' "+a.Name.Local+"='"...), a.Value)
+		}
+		b = append(b, "'/>"...)
 	}
-	return list
+	return b
 }
 
 func (n *negotiation) result() *Bound {

@@ -1,14 +1,9 @@
 package negotiate
 
 import (
-	"context"
-	"encoding/xml"
 	"errors"
-	"io"
 	"strconv"
 
-	"mellium.im/xmlstream"
-	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -38,23 +33,6 @@ func (e TooHigh) Append(b []byte) []byte {
 	return append(b, "'/></stream:error>"...)
 }
 
-// managementFeature tells of stream management. A client that enables it does so once it has a session;
-// one that resumes a session does it here.
-func (n *negotiation) managementFeature() xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsManagement, Local: "sm"},
-		Necessary:  xmpp.Authn,
-		Prohibited: xmpp.Ready,
-		List:       listEmpty(false),
-		Negotiate: func(context.Context, *xmpp.Session, any) (xmpp.SessionState, io.ReadWriter, error) {
-			if err := n.bind(); err != nil {
-				return 0, nil, n.gate.stop(err)
-			}
-			return xmpp.Ready, nil, nil
-		},
-	}
-}
-
 // tryResume answers a client that wants to go on with a session.
 func (n *negotiation) tryResume(request *scan.Node) error {
 	refusal, err := n.resume(request)
@@ -74,12 +52,12 @@ func (n *negotiation) resumeInline() (refusal []byte, err error) {
 	return n.resume(request)
 }
 
-// listResume tells that a session may be resumed by the request to log in (XEP-0198 §6.2).
-func (n *negotiation) listResume() xml.TokenReader {
+// appendResume tells that a session may be resumed by the request to log in (XEP-0198 §6.2).
+func (n *negotiation) appendResume(b []byte) []byte {
 	if n.cfg.Resume == nil {
-		return xmlstream.MultiReader()
+		return b
 	}
-	return xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: nsManagement, Local: "sm"}})
+	return append(b, "<sm xmlns='"+nsManagement+"'/>"...)
 }
 
 // resume lets Config.Resume find the session that the client asks for. If there is none it returns what

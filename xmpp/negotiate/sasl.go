@@ -3,15 +3,10 @@ package negotiate
 import (
 	"context"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"time"
-
-	"mellium.im/xmlstream"
-	"mellium.im/xmpp"
 
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -83,63 +78,27 @@ func (n *negotiation) mechanisms() []mechanism {
 	return list
 }
 
-// saslFeature authenticates the client (RFC 6120 §6).
-func (n *negotiation) saslFeature(needed xmpp.SessionState) xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
-		Necessary:  needed,
-		Prohibited: xmpp.Authn,
-		List: func(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
-			_, err := xmlstream.Copy(w, xmlstream.Wrap(namesOf(n.mechanisms()), start))
-			return true, err
-		},
-		Negotiate: n.negotiateSASL,
-	}
-}
-
-// namesOf makes <mechanism/> elements.
-func namesOf(list []mechanism) xml.TokenReader {
-	var names []xml.TokenReader
+// appendMechanisms appends the names of mechanisms (RFC 6120 §6.4.1).
+func appendMechanisms(b []byte, list []mechanism) []byte {
 	for _, m := range list {
-		names = append(names, xmlstream.Wrap(xmlstream.Token(xml.CharData(m.name)), xml.StartElement{Name: xml.Name{Local: "mechanism"}}))
+		b = append(b, "<mechanism>"+m.name+"</mechanism>"...)
 	}
-	return xmlstream.MultiReader(names...)
+	return b
 }
 
-// negotiateSASL authenticates the client by the profile that it chooses.
-func (n *negotiation) negotiateSASL(ctx context.Context, _ *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, error) {
-	if err := n.authenticate(ctx); err != nil {
-		return 0, nil, n.gate.stop(err)
+// refusePlainText answers those who authenticate before there is TLS (RFC 6120 §6.5.4).
+func (n *negotiation) refusePlainText() error {
+	if err := n.tellFailure(&failure{"encryption-required", "use TLS"}); err != nil {
+		return err
 	}
-	if n.profile == extensible {
-		return xmpp.Ready, nil, nil // XEP-0388 §2.6.1: the stream goes on without a restart
-	}
-	n.gate.restart()
-	return xmpp.Authn, n.gate, nil
+	return fault("policy-violation", "TLS is required")
 }
 
-// noPlainTextFeature is not told of. It answers those who authenticate before there is TLS (RFC 6120 §6.5.4).
-func (n *negotiation) noPlainTextFeature() xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsSASL, Local: "mechanisms"},
-		Prohibited: xmpp.Secure,
-		List: func(context.Context, xmlstream.TokenWriter, xml.StartElement) (bool, error) {
-			return false, nil
-		},
-		Negotiate: func(context.Context, *xmpp.Session, any) (xmpp.SessionState, io.ReadWriter, error) {
-			if err := n.tellFailure(&failure{"encryption-required", "use TLS"}); err != nil {
-				return 0, nil, n.gate.stop(err)
-			}
-			return 0, nil, n.gate.stop(fault("policy-violation", "TLS is required"))
-		},
-	}
-}
-
-// authenticate lets the client try until it succeeds or has tried too often.
-func (n *negotiation) authenticate(ctx context.Context) error {
+// authenticate lets the client, which begins with el, try until it succeeds or has tried too often.
+func (n *negotiation) authenticate(ctx context.Context, el *scan.Node) error {
 	guesses := 0
 	for range maxAttempts {
-		err := n.attempt(ctx)
+		err := n.attempt(ctx, el)
 		var f *failure
 		if !errors.As(err, &f) {
 			return err
@@ -152,14 +111,16 @@ func (n *negotiation) authenticate(ctx context.Context) error {
 				break
 			}
 		}
+		if el, err = n.gate.element(); err != nil {
+			return err
+		}
 	}
 	return fault("policy-violation", "too many attempts to log in") // RFC 6120 §6.4.5
 }
 
 // attempt carries out one authentication. A *failure lets the client try again.
-func (n *negotiation) attempt(ctx context.Context) error {
-	err := n.begin()
-	if err != nil {
+func (n *negotiation) attempt(ctx context.Context, el *scan.Node) error {
+	if err := n.begin(el); err != nil {
 		return err
 	}
 	name := n.request.Attr("mechanism")
@@ -187,12 +148,8 @@ func (n *negotiation) attempt(ctx context.Context) error {
 	return n.write([]byte("<success xmlns='" + nsSASL + "'>" + base64.StdEncoding.EncodeToString(final) + "</success>"))
 }
 
-// begin waits for the element that begins an attempt, and with it the profile.
-func (n *negotiation) begin() error {
-	el, err := n.gate.element()
-	if err != nil {
-		return err
-	}
+// begin takes the element that begins an attempt, and with it the profile.
+func (n *negotiation) begin(el *scan.Node) error {
 	switch {
 	case el.NS == nsSASL:
 		n.profile = classic

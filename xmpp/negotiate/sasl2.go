@@ -3,29 +3,19 @@ package negotiate
 import (
 	"context"
 	"encoding/base64"
-	"encoding/xml"
 	"strings"
 
-	"mellium.im/xmlstream"
-	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
-// sasl2Feature authenticates the client by the Extensible SASL Profile (XEP-0388), which is offered under TLS only.
-func (n *negotiation) sasl2Feature() xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsSASL2, Local: "authentication"},
-		Necessary:  xmpp.Secure,
-		Prohibited: xmpp.Authn,
-		List: func(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
-			inline := xmlstream.Wrap(xmlstream.MultiReader(n.listBind2(), n.listResume(), n.listFast()), xml.StartElement{Name: xml.Name{Local: "inline"}})
-			_, err := xmlstream.Copy(w, xmlstream.Wrap(xmlstream.MultiReader(namesOf(n.mechanisms()), inline, listUpgrades()), start))
-			return true, err
-		},
-		Negotiate: n.negotiateSASL,
-	}
+// appendSASL2 tells of the Extensible SASL Profile (XEP-0388), which is offered under TLS only.
+func (n *negotiation) appendSASL2(b []byte) []byte {
+	b = append(b, "<authentication xmlns='"+nsSASL2+"'>"...)
+	b = append(appendMechanisms(b, n.mechanisms()), "<inline>"...)
+	b = n.appendFast(n.appendResume(n.appendBind2(b)))
+	return append(appendUpgrades(append(b, "</inline>"...)), "</authentication>"...)
 }
 
 // succeed tells the client that it is authenticated, together with what it asked for in the same request,
@@ -63,25 +53,6 @@ func (n *negotiation) identity() string {
 		return n.bound.String()
 	}
 	return n.login + "@" + n.cfg.Domain
-}
-
-// appendFeatures appends the features of a stream that is authenticated.
-func (n *negotiation) appendFeatures(b []byte) []byte {
-	b = append(b, "<stream:features>"...)
-	if n.bound == nil {
-		b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
-	}
-	if n.cfg.Resume != nil {
-		b = append(b, "<sm xmlns='"+nsManagement+"'/>"...)
-	}
-	for _, f := range n.cfg.Features {
-		b = append(b, "<"+f.Name.Local+" xmlns='"+f.Name.Space...)
-		for _, a := range f.Attr {
-			b = scan.AppendEscaped(append(b, "' "+a.Name.Local+"='"...), a.Value)
-		}
-		b = append(b, "'/>"...)
-	}
-	return append(n.appendLimits(b), "</stream:features>"...)
 }
 
 // agent returns the identifier of the client's installation, or "" if it gave none that is a UUID (XEP-0388 §2.3).

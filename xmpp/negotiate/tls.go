@@ -3,46 +3,25 @@ package negotiate
 import (
 	"context"
 	"crypto/tls"
-	"encoding/xml"
 	"errors"
-	"io"
-
-	"mellium.im/xmlstream"
-	"mellium.im/xmpp"
 )
 
 // alpn is the protocol of direct TLS (XEP-0368 §4).
 const alpn = "xmpp-client"
 
-// startTLSFeature upgrades the connection (RFC 6120 §5). It is required unless Config.Insecure.
-func (n *negotiation) startTLSFeature() xmpp.StreamFeature {
-	return xmpp.StreamFeature{
-		Name:       xml.Name{Space: nsTLS, Local: "starttls"},
-		Prohibited: xmpp.Secure | xmpp.Authn,
-		List:       n.listStartTLS,
-		Negotiate: func(ctx context.Context, _ *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, error) {
-			if err := n.startTLS(ctx); err != nil {
-				return 0, nil, n.gate.stop(err)
-			}
-			return xmpp.Secure, n.gate, nil
-		},
+// offersTLS reports whether the client may upgrade the connection.
+func (n *negotiation) offersTLS() bool { return n.cfg.TLS != nil && n.tls == nil }
+
+// appendStartTLS tells of the upgrade to TLS, which is required unless Config.Insecure (RFC 6120 §5.3.1).
+func (n *negotiation) appendStartTLS(b []byte) []byte {
+	if n.cfg.Insecure {
+		return append(b, "<starttls xmlns='"+nsTLS+"'/>"...)
 	}
+	return append(b, "<starttls xmlns='"+nsTLS+"'><required/></starttls>"...)
 }
 
-func (n *negotiation) listStartTLS(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
-	required := !n.cfg.Insecure
-	var inner xml.TokenReader
-	if required {
-		inner = xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Local: "required"}})
-	}
-	_, err := xmlstream.Copy(w, xmlstream.Wrap(inner, start))
-	return required, err
-}
-
+// startTLS upgrades the connection (RFC 6120 §5).
 func (n *negotiation) startTLS(ctx context.Context) error {
-	if _, err := n.gate.element(); err != nil {
-		return err
-	}
 	// What was sent in the clear behind <starttls/> must not count as if it had come through TLS.
 	if len(n.gate.rest()) > 0 {
 		return fault("policy-violation", "sent more before TLS was there")
@@ -110,14 +89,5 @@ func certificateChooser(cfg *tls.Config) func(*tls.ClientHelloInfo) (*tls.Certif
 			return nil, errors.New("negotiate: no certificate for " + hello.ServerName)
 		}
 		return &cfg.Certificates[0], nil
-	}
-}
-
-// listEmpty tells of a feature by an empty element.
-func listEmpty(required bool, attrs ...xml.Attr) func(context.Context, xmlstream.TokenWriter, xml.StartElement) (bool, error) {
-	return func(_ context.Context, w xmlstream.TokenWriter, start xml.StartElement) (bool, error) {
-		start.Attr = append(start.Attr, attrs...)
-		_, err := xmlstream.Copy(w, xmlstream.Wrap(nil, start))
-		return required, err
 	}
 }

@@ -3,13 +3,10 @@ package negotiate
 import (
 	"context"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"slices"
 	"strconv"
 	"strings"
-
-	"mellium.im/xmlstream"
 
 	"github.com/rolecall/rolecall/internal/uc"
 )
@@ -25,13 +22,12 @@ var upgrades = []*scramHash{sha256Hash, sha512Hash}
 // task is the name of the task that makes keys for the hash (XEP-0480 §2.1).
 func (h *scramHash) task() string { return "UPGR-SCRAM-" + h.name }
 
-// listUpgrades tells of the tasks. It is the same for everybody, so that it does not tell who lacks keys.
-func listUpgrades() xml.TokenReader {
-	var names []xml.TokenReader
+// appendUpgrades tells of the tasks. It is the same for everybody, so that it does not tell who lacks keys.
+func appendUpgrades(b []byte) []byte {
 	for _, h := range upgrades {
-		names = append(names, xmlstream.Wrap(xmlstream.Token(xml.CharData(h.task())), xml.StartElement{Name: xml.Name{Space: nsUpgrade, Local: "upgrade"}}))
+		b = append(b, "<upgrade xmlns='"+nsUpgrade+"'>"+h.task()+"</upgrade>"...)
 	}
-	return xmlstream.MultiReader(names...)
+	return b
 }
 
 // upgrade lets the client make the keys that it has offered to make and that the account lacks, one task after the other
