@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -132,23 +133,37 @@ func (b *bench) changes(ctx context.Context, group []*client, n int) (times []ti
 	return times, b.cpu() - used, nil
 }
 
-// storm has many change at once, each before the eyes of their group.
+// storms is how often the storm is repeated: one lasts so short that whatever else the machine does then decides.
+const storms = 5
+
+// storm has many change at once, each before the eyes of their group, and takes the median of some.
 func storm(ctx context.Context, b *bench) error {
 	clients, err := b.available(ctx)
 	if err != nil {
 		return err
 	}
-	before, began, used := presences(clients), time.Now(), b.cpu()
-	if err := sendAll(clients[:b.o.storm], "<presence><show>dnd</show><status>storm</status></presence>"); err != nil {
-		return err
-	}
 	want := int64(b.o.storm) * int64(b.o.group-1)
-	at := settle(ctx, clients, before+want)
-	delivered := presences(clients) - before
-	if delivered < want {
-		return fmt.Errorf("only %d of %d presences came", delivered, want)
+	var rates []float64
+	var all int64
+	var used time.Duration
+	for i := range storms {
+		before, began, cpu := presences(clients), time.Now(), b.cpu()
+		if err := sendAll(clients[:b.o.storm], fmt.Sprintf("<presence><show>dnd</show><status>storm %d</status></presence>", i)); err != nil {
+			return err
+		}
+		at := settle(ctx, clients, before+want)
+		delivered := presences(clients) - before
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if delivered < want {
+			return fmt.Errorf("only %d of %d presences came", delivered, want)
+		}
+		rates = append(rates, float64(delivered)/at.Sub(began).Seconds())
+		all, used = all+delivered, used+b.cpu()-cpu
 	}
-	b.r.add(figStorm, float64(delivered)/at.Sub(began).Seconds(), "/s", true)
-	b.r.add("presence storm: processor time per delivery", microseconds(b.cpu()-used, delivered), "µs", false)
-	return ctx.Err()
+	slices.Sort(rates)
+	b.r.add(figStorm, rates[storms/2], "/s", true)
+	b.r.add("presence storm: processor time per delivery", microseconds(used, all), "µs", false)
+	return nil
 }
