@@ -66,7 +66,7 @@ func (f *facts) steps(left visit, from uc.ProfileID, to *uc.Profile) []step {
 // leaving lists the steps of leaving. What entering changed is put back first, so that the leave list
 // has the last word.
 func (f *facts) leaving(v visit, to *uc.Profile) []step {
-	by := uc.Actor{User: f.user, Name: "profile " + v.Name, Via: "profile"}
+	by := uc.Actor{User: f.user, Name: "leaving profile " + v.Name, Via: "profile"}
 	var list []step
 	if v.Undo && len(v.Changes) > 0 {
 		list = append(list, step{By: by, Revert: backwards(v.Changes), Words: "leaving " + v.Name + ": put back what entering changed"})

@@ -60,7 +60,7 @@ func TestLeaveActionsRunBeforeEnterActions(t *testing.T) {
 		w.hand(10)
 		w.people.did()
 		entry := w.hand(11)
-		want(t, "did", w.people.did(), []string{"profile Office: gsm off", "profile Home: ring off", "profile Home: ring off", "profile Home: logout"})
+		want(t, "did", w.people.did(), []string{"leaving profile Office: gsm off", "profile Home: ring off", "profile Home: ring off", "profile Home: logout"})
 		want(t, "results", results(entry), []string{
 			"leaving Office: GSM mode off: nothing to do",
 			"FollowMe of all devices, all calls: off: done",
