@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,20 @@ type mediaLines struct {
 func (m *mediaLines) relayable() bool {
 	proto, _, _ := strings.Cut(m.rest, " ")
 	return strings.HasPrefix(proto, "RTP/") || strings.HasPrefix(proto, "UDP") || strings.EqualFold(proto, "udptl")
+}
+
+// secured reports whether the media is encrypted by keys that both sides have to agree on.
+func (m *mediaLines) secured() bool {
+	proto, _, _ := strings.Cut(m.rest, " ")
+	return strings.Contains(proto, "SAVP") || strings.Contains(proto, "TLS")
+}
+
+// silence turns an m-line of an offer into one of an answer that neither sends nor receives.
+func (m *mediaLines) silence() {
+	lines := slices.DeleteFunc(m.lines, func(line string) bool {
+		return slices.Contains([]string{"a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"}, line)
+	})
+	m.lines = append(lines, "a=inactive")
 }
 
 func parse(sdp []byte) (*description, error) {

@@ -34,10 +34,11 @@ type Session struct {
 
 	mu      sync.Mutex
 	closed  bool
-	streams []*stream // by position of the m-line; nil: it has no ports
-	origin  [2]origin // what each side is shown as our o= line
-	offer   *offer    // the latest; nil before the first
-	agreed  bool      // an offer has been answered
+	streams []*stream   // by position of the m-line; nil: it has no ports
+	origin  [2]origin   // what each side is shown as our o= line
+	kinds   [2][]string // of the m-lines that each side has seen
+	offer   *offer      // the latest; nil before the first
+	agreed  bool        // an offer has been answered
 	readers sync.WaitGroup
 }
 
@@ -48,6 +49,7 @@ type stream [2]pair
 type offer struct {
 	from    Side
 	lines   int      // number of m-lines
+	written int      // number of m-lines in what the other side got
 	refused []bool   // m-lines that were passed on with port 0
 	remotes []target // where the side that offers wants its media
 }
@@ -61,7 +63,8 @@ type target struct{ rtp, rtcp *remote }
 // UDP, ports exhausted) is passed on with port 0, that is, as not wanted.
 //
 // The first offer counts at once, a later one when it is answered: if it is refused nothing has
-// changed and nothing has to be done.
+// changed and nothing has to be done. If the other side has seen more m-lines than the offer has, because
+// it talked to somebody else before, the rest is offered as not wanted (RFC 3264 §8).
 //
 // Errors: uc.ErrInvalid if it is no SDP, uc.ErrUnavailable if no m-line at all could get ports or the
 // session is closed.
@@ -86,7 +89,14 @@ func (s *Session) Offer(from Side, sdp []byte, source netip.Addr) ([]byte, error
 	if !s.agreed {
 		s.aim(from, o.remotes)
 	}
-	return s.write(d, from.Other(), o.refused), nil
+	refused := o.refused
+	if seen := s.kinds[from.Other()]; len(seen) > len(d.media) {
+		for _, kind := range seen[len(d.media):] {
+			d.media, refused = append(d.media, mediaLines{kind: kind, rest: "RTP/AVP 0"}), append(refused, true)
+		}
+	}
+	o.written = len(d.media)
+	return s.write(d, from.Other(), refused), nil
 }
 
 // Answer takes the SDP answer that one side gives to the other's latest offer and returns the answer for
@@ -106,10 +116,11 @@ func (s *Session) Answer(from Side, sdp []byte, source netip.Addr) ([]byte, erro
 		return nil, uc.Errorf(uc.ErrUnavailable, "the call's media has ended")
 	case s.offer == nil || s.offer.from == from:
 		return nil, uc.Errorf(uc.ErrInvalid, "SDP answer without an offer")
-	case len(d.media) != s.offer.lines:
+	case len(d.media) != s.offer.written:
 		// RFC 3264 §6: as many m-lines as the offer, in the same order.
-		return nil, uc.Errorf(uc.ErrInvalid, "SDP answer has %d m-lines, the offer had %d", len(d.media), s.offer.lines)
+		return nil, uc.Errorf(uc.ErrInvalid, "SDP answer has %d m-lines, the offer had %d", len(d.media), s.offer.written)
 	}
+	d.media = d.media[:s.offer.lines] // the side that offered knows no more
 	refused := make([]bool, len(d.media))
 	for i, m := range d.media {
 		refused[i] = m.port == 0 || s.offer.refused[i]
@@ -118,6 +129,38 @@ func (s *Session) Answer(from Side, sdp []byte, source netip.Addr) ([]byte, erro
 	s.aim(from.Other(), s.offer.remotes)
 	s.aim(from, targets(d, source))
 	return s.write(d, from.Other(), refused), nil
+}
+
+// Hold answers the offer of one side while there is nobody on the other: each m-line is taken, and silent
+// until the other side has made an offer (RFC 3725 §4.4, flow IV). Secured media is not taken, for there is
+// nobody to agree on keys with. The errors are those of Offer.
+func (s *Session) Hold(from Side, sdp []byte) ([]byte, error) {
+	d, err := parse(sdp)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, uc.Errorf(uc.ErrUnavailable, "the call's media has ended")
+	}
+	if err := s.open(d); err != nil {
+		return nil, err
+	}
+	refused := make([]bool, len(d.media))
+	for i := range d.media {
+		m := &d.media[i]
+		refused[i] = m.port == 0 || m.secured() || s.streams[i] == nil
+		m.silence()
+	}
+	return s.write(d, from, refused), nil
+}
+
+// Renew forgets how many m-lines one side has seen: from now on there is somebody else.
+func (s *Session) Renew(side Side) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kinds[side] = nil
 }
 
 // open gives ports to the m-lines that want some and have none yet.
@@ -182,6 +225,9 @@ func (s *Session) aim(side Side, remotes []target) {
 
 // write makes the SDP for one side, with our ports and our origin.
 func (s *Session) write(d *description, to Side, refused []bool) []byte {
+	for _, m := range d.media[min(len(d.media), len(s.kinds[to])):] {
+		s.kinds[to] = append(s.kinds[to], m.kind)
+	}
 	ports := make([]uint16, len(d.media))
 	for i := range d.media {
 		if !refused[i] && s.streams[i] != nil {

@@ -217,6 +217,67 @@ func TestCalleeMayOffer(t *testing.T) {
 	bob.hear(bob.rtp, "hello", sdpPort(t, answer, 0))
 }
 
+// Somebody who talked with pictures goes on with somebody who has none: the m-lines that the one has seen stay, not
+// wanted (RFC 3264 §8), and the other hears nothing of them.
+func TestAnotherPartyWithFewerStreams(t *testing.T) {
+	s := newSession(t, newPool(t))
+	alice, bob, carl := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
+	video := "m=video 5004 RTP/AVP 96\r\n"
+	if _, err := s.Offer(Caller, append(alice.sdp(), video...), loopback); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Answer(Callee, append(bob.sdp(), video...), loopback); err != nil {
+		t.Fatal(err)
+	}
+	s.Renew(Callee)
+	offer, err := s.Offer(Callee, carl.sdp(), loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := zeros(t, offer); got != "audio+ video0" {
+		t.Errorf("offered %s\n%s", got, offer)
+	}
+	if _, err := s.Answer(Caller, alice.sdp(), loopback); !errors.Is(err, uc.ErrInvalid) {
+		t.Errorf("an answer that lacks an m-line: %v", err)
+	}
+	answer, err := s.Answer(Caller, append(alice.sdp(), "m=video 0 RTP/AVP 0\r\n"...), loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := zeros(t, answer); got != "audio+" {
+		t.Errorf("answered %s\n%s", got, answer)
+	}
+	alice.send(alice.rtp, sdpPort(t, offer, 0), "hello")
+	carl.hear(carl.rtp, "hello", sdpPort(t, answer, 0))
+	bob.send(bob.rtp, sdpPort(t, answer, 0), "still there")
+	carl.send(carl.rtp, sdpPort(t, answer, 0), "yes?")
+	alice.hear(alice.rtp, "yes?", sdpPort(t, offer, 0))
+}
+
+// Who waits for somebody to talk to is kept silent, with plain media only.
+func TestHold(t *testing.T) {
+	s := newSession(t, newPool(t))
+	alice, bob := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
+	offer := string(alice.sdp()) + "a=sendrecv\r\nm=audio 5004 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"
+	held, err := s.Hold(Caller, []byte(offer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := zeros(t, held); got != "audio+ audio0" || !strings.Contains(string(held), "a=inactive") || strings.Contains(string(held), "sendrecv") {
+		t.Errorf("%s\n%s", got, held)
+	}
+	next, err := s.Offer(Callee, bob.sdp(), loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, before := version(t, held); !strings.Contains(string(next), " 2 IN IP4") || before != "1" || zeros(t, next) != "audio+ audio0" {
+		t.Errorf("after\n%s\ncame\n%s", held, next)
+	}
+	if _, err := s.Hold(Caller, []byte("x")); !errors.Is(err, uc.ErrInvalid) {
+		t.Errorf("rubbish: %v", err)
+	}
+}
+
 func TestOriginVersion(t *testing.T) {
 	s := newSession(t, newPool(t))
 	alice := newPhone(t, "127.0.0.1")
