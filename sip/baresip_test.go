@@ -129,15 +129,64 @@ func TestBaresip(t *testing.T) {
 	}
 }
 
+// TestBaresipDial has a call dialled for Ben: his phone rings and is picked up, Anna's is called, and they talk.
+// Then Anna is sent on to Cleo, and they talk.
+func TestBaresipDial(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, d := range []uc.DeviceID{annaDesk, benDesk, cleoDesk} {
+		startBaresip(t, w, d, "auto")
+	}
+	events := w.bus.Subscribe(1000, uc.CallChanged{})
+	is := func(want func(uc.Call) bool) func(uc.CallChanged) bool {
+		return func(e uc.CallChanged) bool { return want(e.Call) }
+	}
+	if _, err := w.Dial(t.Context(), ben, "12", boss); err != nil {
+		t.Fatal(err)
+	}
+	answered := await(t, events, is(func(c uc.Call) bool { return c.State == uc.CallAnswered })).Call
+	if answered.Caller.User != ben || answered.Caller.Device != benDesk || answered.Called.User != anna {
+		t.Errorf("call is %+v", answered)
+	}
+	heard(t, w)
+	if err := w.Transfer(t.Context(), answered.ID, "56", false, boss); err != nil {
+		t.Fatal(err)
+	}
+	next := await(t, events, is(func(c uc.Call) bool { return c.ID != answered.ID && c.State == uc.CallAnswered })).Call
+	if next.Caller.User != anna || next.Called.User != cleo {
+		t.Errorf("call is %+v", next)
+	}
+	before := await(t, events, is(func(c uc.Call) bool { return c.State == uc.CallEnded })).Call
+	if before.ID != answered.ID || before.Cause != "transferred to 56 by boss" {
+		t.Errorf("call is %+v", before)
+	}
+	heardAnew(t, w)
+	if err := w.HangUp(t.Context(), next.ID, boss); err != nil {
+		t.Fatal(err)
+	}
+	await(t, events, is(func(c uc.Call) bool { return c.ID == next.ID && c.State == uc.CallEnded }))
+}
+
 // heard waits until both sides of the only call have sent audio through the relay.
 func heard(t *testing.T, w *world) {
+	t.Helper()
+	hear(t, w, media.Stats{}, media.Stats{})
+}
+
+// heardAnew is heard for what comes from now on.
+func heardAnew(t *testing.T, w *world) {
+	t.Helper()
+	session := w.calls.actors()[0].media
+	hear(t, w, session.Stats(media.Caller), session.Stats(media.Callee))
+}
+
+func hear(t *testing.T, w *world, from, to media.Stats) {
 	t.Helper()
 	session := w.calls.actors()[0].media
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for limit := time.After(10 * time.Second); ; {
 		a, b := session.Stats(media.Caller), session.Stats(media.Callee)
-		if a.Packets-a.Dropped > 5 && b.Packets-b.Dropped > 5 {
+		if a.Packets-a.Dropped > from.Packets-from.Dropped+5 && b.Packets-b.Dropped > to.Packets-to.Dropped+5 {
 			return
 		}
 		select {

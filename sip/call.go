@@ -2,6 +2,7 @@ package sip
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -20,8 +21,9 @@ type call struct {
 	state uc.Call
 	media *media.Session
 
-	caller  *leg
-	callees []*leg // of all rounds
+	all     []*leg // in the order in which they began; the caller's first if the caller dialled
+	past    []*leg // of calls that this one goes on from by a transfer
+	caller  *leg   // nil until a telephone of whom the call is dialled for is answered
 	winner  *leg   // the callee that is connected; nil before
 	round   *round // the round of ringing that goes on; nil before the first and after the decision
 	rounds  int
@@ -31,6 +33,8 @@ type call struct {
 	agent   teamMember // who took the call for a team; zero if nobody did
 
 	exchange *exchange   // the INVITE that goes through the call now; nil if none
+	transfer *transfer   // one party's place is being given to somebody else; nil if not
+	joining  *joining    // the answered leg that is being joined with the one that waits; nil if none
 	wake     *time.Timer // of the round
 	changed  bool        // the state has changed since it was published
 	ended    bool
@@ -43,6 +47,7 @@ type round struct {
 	legs []*leg // by branch; nil until it is invited
 	plan uc.Plan
 	from []contactOf // by branch
+	own  bool        // telephones of whom the call is dialled for ring
 }
 
 // contactOf is a branch of a plan and the contact at which its device is reached; nil if there is none.
@@ -89,10 +94,7 @@ func (c *call) after(d time.Duration, act func()) *time.Timer {
 
 // woundUp reports whether no leg waits for anything any more.
 func (c *call) woundUp() bool {
-	if !c.caller.closed {
-		return false
-	}
-	for _, l := range c.callees {
+	for _, l := range c.known() {
 		if !l.closed {
 			return false
 		}
@@ -117,11 +119,17 @@ func (c *call) publish() {
 	}
 	c.changed = false
 	c.state.Version++
-	c.s.calls.tell(c)
+	c.s.calls.tell(c.snapshot())
 }
 
-// legs returns the legs of the call, the caller's first.
-func (c *call) legs() []*leg { return append([]*leg{c.caller}, c.callees...) }
+// known returns the legs of the call, and those before it that may still be winding up.
+func (c *call) known() []*leg { return slices.Concat(c.past, c.all) }
+
+// busy reports whether an INVITE goes through the call now: there is never more than one.
+func (c *call) busy() bool { return c.exchange != nil || c.joining != nil }
+
+// waiting reports whether the caller is on the line and has no INVITE that we could answer.
+func (c *call) waiting() bool { return c.caller != nil && c.caller.invite == nil }
 
 // finish ends the call for everybody who looks at it; its legs may still be winding up.
 func (c *call) finish(cause string) {
@@ -129,13 +137,14 @@ func (c *call) finish(cause string) {
 		return
 	}
 	c.ended = true
+	c.withdraw(fork.CallerGone{})
 	c.drop()
 	now := c.s.deps.Now()
 	c.state.State, c.state.Ended, c.state.Cause = uc.CallEnded, now, cause
 	if c.agent != (teamMember{}) {
 		c.s.history.ended(c.agent, now)
 	}
-	for _, l := range c.legs() {
+	for _, l := range c.all {
 		l.end(cause)
 	}
 	c.changed = true
@@ -150,7 +159,7 @@ func (c *call) snapshot() uc.Call {
 	s := c.state
 	s.Path = append([]string(nil), c.state.Path...)
 	s.Legs = nil
-	for _, l := range c.legs() {
+	for _, l := range c.all {
 		s.Legs = append(s.Legs, l.state)
 	}
 	return s
@@ -158,7 +167,7 @@ func (c *call) snapshot() uc.Call {
 
 // abandon gives up all legs without waiting for their peers.
 func (c *call) abandon() {
-	for _, l := range c.legs() {
+	for _, l := range c.known() {
 		l.closed = true
 		if l.tx != nil {
 			l.tx.Terminate()
@@ -166,8 +175,17 @@ func (c *call) abandon() {
 	}
 }
 
-// reject ends a call that was never answered with a final response to the caller.
+// reject ends a call that was never answered: with a final response to the caller, or with BYE to one for
+// whom it was dialled.
 func (c *call) reject(status int, reason, text string) {
+	switch {
+	case c.caller == nil:
+		c.finish(reason)
+		return
+	case c.waiting():
+		c.farewell(sipReason(status, reason), reason)
+		return
+	}
 	res := response(c.caller.invite.Request, status, reason, c.caller.id.localTag)
 	if text != "" {
 		warning(res, c.s.cfg.Domain, text)
@@ -192,7 +210,7 @@ func (c *call) hangUp(reason, cause string) {
 
 // farewell ends a call that was answered; both sides are told why.
 func (c *call) farewell(reason, cause string) {
-	for _, l := range c.legs() {
+	for _, l := range c.all {
 		l.bye(reason)
 	}
 	c.finish(cause)

@@ -23,7 +23,7 @@ type calls struct {
 	mu       sync.RWMutex
 	byID     map[string]*call
 	byDialog map[dialogID]*leg
-	byInvite map[inviteID]*call
+	byInvite map[inviteID]*leg
 	states   map[string]uc.Call // what was told last, of calls that have not ended
 	devices  map[uc.DeviceID]int
 	users    map[uc.UserID]int
@@ -33,7 +33,7 @@ type calls struct {
 
 func newCalls(b *bus.Bus) *calls {
 	t := &calls{
-		bus: b, byID: make(map[string]*call), byDialog: make(map[dialogID]*leg), byInvite: make(map[inviteID]*call),
+		bus: b, byID: make(map[string]*call), byDialog: make(map[dialogID]*leg), byInvite: make(map[inviteID]*leg),
 		states: make(map[string]uc.Call), devices: make(map[uc.DeviceID]int), users: make(map[uc.UserID]int),
 		empty: make(chan struct{}),
 	}
@@ -63,8 +63,10 @@ func (t *calls) add(c *call, most int) bool {
 		t.empty = make(chan struct{})
 	}
 	t.byID[c.state.ID] = c
-	t.byInvite[idOf(c.caller.invite)] = c
-	t.byDialog[c.caller.id] = c.caller
+	if c.caller != nil {
+		t.byInvite[idOf(c.caller.invite)] = c.caller
+		t.byDialog[c.caller.id] = c.caller
+	}
 	return true
 }
 
@@ -79,9 +81,11 @@ func (t *calls) remove(c *call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.byID, c.state.ID)
-	delete(t.byInvite, idOf(c.caller.invite))
-	for _, l := range c.legs() {
+	for _, l := range c.known() {
 		delete(t.byDialog, l.id)
+		if l.invite != nil {
+			delete(t.byInvite, idOf(l.invite))
+		}
 	}
 	t.count(t.states[c.state.ID], -1)
 	delete(t.states, c.state.ID)
@@ -90,9 +94,16 @@ func (t *calls) remove(c *call) {
 	}
 }
 
+// rename files a call under its present identifier instead of the one before.
+func (t *calls) rename(c *call, before string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.byID, before)
+	t.byID[c.state.ID] = c
+}
+
 // tell keeps the state of a call for questions and publishes it.
-func (t *calls) tell(c *call) {
-	now := c.snapshot()
+func (t *calls) tell(now uc.Call) {
 	t.mu.Lock()
 	t.count(t.states[now.ID], -1)
 	if now.State == uc.CallEnded {
@@ -139,8 +150,8 @@ func (t *calls) leg(id dialogID) *leg {
 	return t.byDialog[id]
 }
 
-// invited finds the call that an INVITE outside a dialog has begun, or nil.
-func (t *calls) invited(id inviteID) *call {
+// invited finds the leg of an INVITE outside a dialog, or nil.
+func (t *calls) invited(id inviteID) *leg {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.byInvite[id]

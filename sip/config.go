@@ -54,6 +54,8 @@ type Store interface {
 	SaveBindings(ctx context.Context, put, drop []uc.Binding) error
 	// AddCallRecords keeps calls that have ended, all or none.
 	AddCallRecords(context.Context, []uc.Call) error
+	// AddAudit notes what somebody did with a call.
+	AddAudit(context.Context, uc.AuditEntry) error
 }
 
 // Deps are what the engine works with.

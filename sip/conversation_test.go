@@ -52,6 +52,7 @@ Content-Length: 0
 type stage struct {
 	*world
 	phones map[string]*wire
+	read   int // records of calls
 }
 
 func (s *stage) connect(ctx context.Context, c script.Client) (script.Transport, error) {
@@ -73,6 +74,20 @@ func (s *stage) connect(ctx context.Context, c script.Client) (script.Transport,
 func (s *stage) do(ctx context.Context, words string) error {
 	if name, ok := strings.CutSuffix(words, " registers"); ok {
 		return s.phones[name].register(ctx)
+	}
+	if of, cause, ok := strings.Cut(words, ": "); ok {
+		if said, ok := strings.CutPrefix(of, "the record says"); ok && said == "" {
+			return s.recorded(ctx, cause)
+		}
+		if what, ok := strings.CutPrefix(of, "boss cannot "); ok {
+			if err := s.steers(ctx, what); err == nil || err.Error() != cause {
+				return fmt.Errorf("the refusal is %w", err)
+			}
+			return nil
+		}
+	}
+	if what, ok := strings.CutPrefix(words, "boss "); ok {
+		return s.steers(ctx, what)
 	}
 	switch words {
 	case "Anna forwards all calls to Ben":
@@ -102,6 +117,46 @@ func (s *stage) do(ctx context.Context, words string) error {
 		return fmt.Errorf("nobody knows how %q happens", words)
 	}
 	return nil
+}
+
+// steers does what a supervisor does over XMPP: "dial 12 for Ben", "transfer the caller to 56", "hangs up".
+func (s *stage) steers(ctx context.Context, what string) error {
+	words := strings.Fields(what)
+	id := ""
+	if calls := s.Calls(); len(calls) > 0 {
+		id = calls[len(calls)-1].ID
+	}
+	to := words[len(words)-1]
+	switch strings.TrimSuffix(words[0], "s") {
+	case "dial":
+		u := map[string]uc.UserID{"Anna": anna, "Ben": ben, "Erik": erik}[to]
+		_, err := s.Dial(ctx, u, words[1], boss)
+		return err
+	case "transfer":
+		return s.Transfer(ctx, id, to, strings.Contains(what, "the caller"), boss)
+	case "hang":
+		return s.HangUp(ctx, id, boss)
+	}
+	return fmt.Errorf("nobody knows how to %s", what)
+}
+
+// recorded waits for the next record of a call, "Ben → Anna: the caller hung up".
+func (s *stage) recorded(ctx context.Context, want string) error {
+	for {
+		if list := s.store.callRecords(); len(list) > s.read {
+			c := list[s.read]
+			s.read++
+			if got := c.Caller.Name + " → " + c.Called.Name + ": " + c.Cause; got != want {
+				return fmt.Errorf("the record says %s", got)
+			}
+			return nil
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // unregistered waits until a device has no binding.

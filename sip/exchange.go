@@ -58,9 +58,9 @@ func (x *exchange) describe(l *leg, sdp []byte, offer bool) ([]byte, error) {
 		return nil, uc.Errorf(uc.ErrInvalid, "session description missing")
 	}
 	if offer {
-		return m.Offer(l.side(), sdp, source)
+		return m.Offer(l.side, sdp, source)
 	}
-	return m.Answer(l.side(), sdp, source)
+	return m.Answer(l.side, sdp, source)
 }
 
 // mismatch ends an exchange whose answer does not fit: the call cannot have media then.
@@ -74,7 +74,7 @@ func (x *exchange) mismatch(cause error) {
 		}
 	}
 	c.exchange = nil
-	c.endAll(`SIP;cause=488;text="Session description does not fit"`, "session description does not fit")
+	c.farewell(`SIP;cause=488;text="Session description does not fit"`, "session description does not fit")
 }
 
 // repeat sends the 2xx again until the ACK comes, over any transport, for the ACK comes from end to end
@@ -85,7 +85,7 @@ func (x *exchange) repeat(wait time.Duration, until time.Time) {
 			return
 		}
 		if !x.call.s.deps.Now().Before(until) {
-			x.call.endAll(`SIP;cause=408;text="No ACK"`, "no ACK")
+			x.call.farewell(`SIP;cause=408;text="No ACK"`, "no ACK")
 			return
 		}
 		if err := answerFlow(x.in.Via(), x.in.flow).WriteMsg(x.ok); err != nil {
@@ -117,13 +117,16 @@ func (l *leg) onACK(r *request) {
 func (l *leg) reinvite(r *request) {
 	c, peer := l.call, l.peer()
 	switch {
-	case c.ended || peer == nil:
+	case c.ended:
 		r.answer(sip.StatusCallTransactionDoesNotExists, "Call Does Not Exist")
+		return
+	case peer == nil:
+		r.answer(sip.StatusRequestPending, "Request Pending") // there is nobody yet, but somebody is to come
 		return
 	case c.exchange != nil && c.exchange.from == l && c.exchange.ok == nil:
 		r.answer(sip.StatusInternalServerError, "Another INVITE Is In Progress", "Retry-After", "1") // RFC 3261 §14.2
 		return
-	case c.exchange != nil:
+	case c.busy():
 		r.answer(sip.StatusRequestPending, "Request Pending") // RFC 3261 §14.2: glare
 		return
 	}
@@ -137,7 +140,7 @@ func (l *leg) reinvite(r *request) {
 	var sdp []byte
 	if !x.late {
 		var err error
-		if sdp, err = c.media.Offer(l.side(), r.Body(), l.flow.remote().Addr()); err != nil {
+		if sdp, err = c.media.Offer(l.side, r.Body(), l.flow.remote().Addr()); err != nil {
 			r.answer(sip.StatusNotAcceptableHere, "Not Acceptable Here")
 			return
 		}
@@ -166,7 +169,7 @@ func (x *exchange) onResponse(res *sip.Response) {
 		// RFC 3261 §12.2.1.2: the dialog is gone at the other side.
 		x.in.answer(sip.StatusRequestTimeout, "Request Timeout")
 		c.exchange = nil
-		c.endAll(`SIP;cause=408;text="The other side is gone"`, "the other side is gone")
+		c.farewell(`SIP;cause=408;text="The other side is gone"`, "the other side is gone")
 	case res.IsProvisional():
 	case res.IsSuccess():
 		x.to.retarget(res)
@@ -192,14 +195,14 @@ func (x *exchange) hold() {
 // drop ends what goes on when the call ends.
 func (c *call) drop() {
 	x := c.exchange
-	c.exchange = nil
+	c.exchange, c.joining, c.transfer = nil, nil, nil
 	if x == nil {
 		return
 	}
 	if x.again != nil {
 		x.again.Stop()
 	}
-	if x.ok == nil && x.in != c.caller.invite {
+	if x.ok == nil && x.sent != nil {
 		x.in.answer(sip.StatusRequestTerminated, "Request Terminated")
 	}
 }

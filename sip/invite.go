@@ -4,6 +4,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/sip/media"
 )
 
 // invite handles an INVITE outside a dialog: a phone of ours calls somebody.
@@ -39,9 +40,9 @@ func (s *Server) invite(r *request) {
 
 // merged refuses an INVITE that came to us a second time by another way (RFC 3261 §8.2.2.2). One that
 // is only sent again, after its transaction was forgotten, is left to the retransmissions of the answer.
-func (s *Server) merged(r *request, other *call) {
+func (s *Server) merged(r *request, other *leg) {
 	mine, _ := r.Via().Params.Get("branch")
-	if its, _ := other.caller.invite.Via().Params.Get("branch"); its == mine {
+	if its, _ := other.invite.Via().Params.Get("branch"); its == mine {
 		r.tx.Terminate()
 		return
 	}
@@ -50,20 +51,29 @@ func (s *Server) merged(r *request, other *call) {
 
 func (s *Server) newCall(r *request, device *uc.Device) *call {
 	dir := s.deps.Directory.Snapshot()
-	caller := uc.Party{User: dir.DeviceUser(device.ID), Device: device.ID, Number: device.SIPUser, Name: device.Name}
-	if u := dir.Users.Get(caller.User); u != nil {
-		caller.Number, caller.Name = u.Ext, u.Name
-	}
+	caller := partyOf(dir, dir.DeviceUser(device.ID), device.ID)
 	c := &call{
 		s: s, box: newMailbox(), media: s.pool.NewSession(), hops: r.MaxForwards().Val(), changed: true,
 		state: uc.Call{ID: newTag(), State: uc.CallRouting, Caller: caller, Called: called(dir, r.Recipient.User), Began: s.deps.Now()},
 	}
 	c.log = s.deps.Log.With("call", c.state.ID)
 	c.caller = &leg{dialog: acceptDialog(r, newTag()), call: c, invite: r,
-		state: uc.Leg{User: caller.User, Device: device.ID, Caller: true, State: uc.LegTrying}}
+		side: media.Caller, state: uc.Leg{User: caller.User, Device: device.ID, Caller: true, State: uc.LegTrying}}
+	c.all = []*leg{c.caller}
 	c.request = uc.PlanRequest{Caller: caller, To: c.state.Called.Number}
 	c.log.Info("call began", "caller", caller.Number, "called", c.state.Called.Number, "device", device.ID)
 	return c
+}
+
+// partyOf is a user of ours at a device, or the device if nobody is there.
+func partyOf(dir *uc.Directory, user uc.UserID, device uc.DeviceID) uc.Party {
+	p := uc.Party{User: user, Device: device}
+	if u := dir.Users.Get(user); u != nil {
+		p.Number, p.Name = u.Ext, u.Name
+	} else if d := dir.Devices.Get(device); d != nil {
+		p.Number, p.Name = d.SIPUser, d.Name
+	}
+	return p
 }
 
 // called is the party that a phone dialled.
@@ -95,12 +105,12 @@ func (s *Server) cancel(r *request) {
 	reason := header(r, "reason")
 	s.calls.mu.RLock()
 	l := s.calls.byDialog[dialogID{invite.CallID().Value(), tagOf(invite.To().Params)}]
-	c := s.calls.byInvite[inviteID{invite.CallID().Value(), tagOf(invite.From().Params), invite.CSeq().SeqNo}]
+	begun := s.calls.byInvite[inviteID{invite.CallID().Value(), tagOf(invite.From().Params), invite.CSeq().SeqNo}]
 	s.calls.mu.RUnlock()
-	if c == nil && l != nil {
-		c = l.call
+	if begun != nil {
+		l = begun
 	}
-	if c != nil {
-		c.box.post(func() { c.onCancel(invite, reason) })
+	if l != nil {
+		l.call.box.post(func() { l.call.onCancel(invite, reason) })
 	}
 }

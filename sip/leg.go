@@ -12,9 +12,10 @@ type leg struct {
 	*dialog
 	call   *call
 	state  uc.Leg
-	invite *request // the caller's INVITE; nil of a callee
+	side   media.Side
+	invite *request // the INVITE that began the call; nil of a leg that we invited
 
-	sent    *sip.Request // the first INVITE sent to a callee
+	sent    *sip.Request // the first INVITE that we sent
 	tx      *clientTx    // its transaction
 	round   *round
 	branch  int           // in round
@@ -22,28 +23,26 @@ type leg struct {
 	answer  *sip.Response // its 2xx
 	arrived bool          // any response has come
 
+	referred bool // it has sent a REFER
+
 	acked       *sip.Request // our ACK of its last 2xx, to be sent again
 	established bool         // a 2xx went over it, so that it ends with BYE
 	closed      bool         // nothing is awaited from it any more
 }
 
-// side is which side of the media the leg is.
-func (l *leg) side() media.Side {
-	if l.state.Caller {
-		return media.Caller
-	}
-	return media.Callee
-}
-
 // peer is the leg that this one talks to; nil if there is none.
 func (l *leg) peer() *leg {
-	if l.state.Caller {
-		return l.call.winner
+	var other *leg
+	switch l {
+	case l.call.caller:
+		other = l.call.winner
+	case l.call.winner:
+		other = l.call.caller
 	}
-	if l == l.call.winner {
-		return l.call.caller
+	if other == nil || other.closed {
+		return nil
 	}
-	return nil
+	return other
 }
 
 // set changes the state that others see.
@@ -86,6 +85,9 @@ func (l *leg) rejoin() {
 func (l *leg) bye(reason string) {
 	if !l.established || l.closed {
 		return
+	}
+	if l.answer != nil && l.acked == nil {
+		l.acknowledge(l.answer.CSeq().SeqNo, nil) // nobody has taken its answer
 	}
 	l.established = false
 	req := l.request(sip.BYE)

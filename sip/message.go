@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -10,7 +11,7 @@ import (
 const product = "Rolecall"
 
 // allowed lists the methods that we take (RFC 3261 §20.5); the dispatch table is in edge.go.
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, SUBSCRIBE, UPDATE, INFO"
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, SUBSCRIBE, UPDATE, INFO, REFER"
 
 // supported lists the option tags that a Require may name (RFC 3261 §20.37).
 var supported = []string{"path", "outbound"}
@@ -101,6 +102,11 @@ func quoted(text string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// sipReason is the value of a Reason header field for a SIP status (RFC 3326 §2).
+func sipReason(status int, text string) string {
+	return "SIP;cause=" + strconv.Itoa(status) + ";text=" + quoted(text)
 }
 
 // displayName escapes a name for a From or To; the library adds the quotes.

@@ -16,6 +16,7 @@ var within = map[sip.RequestMethod]func(*leg, *request){
 	sip.INVITE:  (*leg).reinvite,
 	sip.UPDATE:  (*leg).update,
 	sip.INFO:    (*leg).info,
+	sip.REFER:   (*leg).refer,
 	sip.OPTIONS: func(_ *leg, r *request) { r.answer(sip.StatusOK, "OK", "Allow", allowed) },
 }
 
@@ -46,12 +47,18 @@ func (l *leg) onBye(r *request) {
 		return
 	}
 	l.end("hung up")
-	if l == c.caller && c.winner == nil {
+	fresh := c.joining != nil && l == c.joining.fresh
+	switch {
+	case l != c.caller && l != c.winner && !fresh:
+		return // it has lost already
+	case c.transfer != nil && l == c.transfer.leaving:
+		return // who stays waits for who comes
+	case l == c.caller && c.winner == nil && l.invite != nil:
 		c.withdraw(fork.CallerGone{})
 		c.caller.invite.answerTagged(l.id.localTag, sip.StatusRequestTerminated, "Request Terminated")
 	}
 	reason := header(r, "reason")
-	for _, other := range c.legs() {
+	for _, other := range c.all {
 		other.bye(reason)
 	}
 	if l.state.Caller {
@@ -61,19 +68,11 @@ func (l *leg) onBye(r *request) {
 	}
 }
 
-// endAll ends a call that was answered, from our side.
-func (c *call) endAll(reason, cause string) {
-	for _, l := range c.legs() {
-		l.bye(reason)
-	}
-	c.finish(cause)
-}
-
 // onCancel takes a CANCEL of an INVITE (RFC 3261 §9.2).
 func (c *call) onCancel(invite *sip.Request, reason string) {
 	x := c.exchange
 	switch {
-	case invite == c.caller.invite.Request && c.winner == nil && !c.ended:
+	case c.caller != nil && c.caller.invite != nil && invite == c.caller.invite.Request && c.winner == nil && !c.ended:
 		c.withdraw(fork.CallerGone{})
 		c.caller.invite.answerTagged(c.caller.id.localTag, sip.StatusRequestTerminated, "Request Terminated")
 		c.caller.closed = true
@@ -94,7 +93,7 @@ func (l *leg) update(r *request) {
 	case c.ended || peer == nil:
 		r.answer(sip.StatusInternalServerError, "Not Answered Yet", "Retry-After", "1") // RFC 3311 §5.2
 		return
-	case c.exchange != nil:
+	case c.busy():
 		r.answer(sip.StatusRequestPending, "Request Pending")
 		return
 	}
@@ -102,7 +101,7 @@ func (l *leg) update(r *request) {
 		r.refuse(fault)
 		return
 	}
-	sdp, err := c.media.Offer(l.side(), r.Body(), l.flow.remote().Addr())
+	sdp, err := c.media.Offer(l.side, r.Body(), l.flow.remote().Addr())
 	if err != nil {
 		r.answer(sip.StatusNotAcceptableHere, "Not Acceptable Here")
 		return
@@ -110,7 +109,7 @@ func (l *leg) update(r *request) {
 	req := peer.request(sip.UPDATE)
 	withSDP(req, sdp)
 	l.pass(peer, req, r, func(res, out *sip.Response) {
-		if sdp, err := c.media.Answer(peer.side(), res.Body(), peer.flow.remote().Addr()); err == nil {
+		if sdp, err := c.media.Answer(peer.side, res.Body(), peer.flow.remote().Addr()); err == nil {
 			withSDP(out, sdp)
 		}
 		out.AppendHeader(&sip.ContactHeader{Address: *l.contact.Clone()})

@@ -29,20 +29,31 @@ func (c *call) route() {
 	c.publish() // the plan looks at live calls, and this one is among them
 	c.request.Now = c.s.deps.Now()
 	c.plan = plan.Make(c.request, c.s.deps.Directory.Snapshot(), c.s)
-	c.state.Class, c.state.Caller.Name, c.state.Path = c.plan.Class, c.plan.CallerName, c.plan.Path
-	c.changed = true
+	if c.transfer == nil {
+		c.state.Class, c.state.Caller.Name, c.state.Path = c.plan.Class, c.plan.CallerName, c.plan.Path
+		c.changed = true
+	}
 	for _, line := range c.plan.Lines {
 		c.log.Debug("plan", "step", line.Step, "text", line.Text, "because", line.Because)
 	}
 	c.rounds++
 	switch {
 	case c.plan.Outcome == uc.OutcomeReject:
-		c.reject(c.plan.Status, c.plan.Cause, lastReason(c.plan))
+		c.refuse(c.plan.Status, c.plan.Cause, lastReason(c.plan))
 	case c.rounds > maxRounds:
-		c.reject(sip.StatusLoopDetected, "Loop Detected", "the call went on to somebody else too often")
+		c.refuse(sip.StatusLoopDetected, "Loop Detected", "the call went on to somebody else too often")
 	default:
-		c.ring()
+		c.ring(&round{plan: c.plan})
 	}
+}
+
+// refuse ends what the call was about to do: a transfer, or the call itself.
+func (c *call) refuse(status int, reason, text string) {
+	if c.transfer != nil {
+		c.notTransferred(status, reason)
+		return
+	}
+	c.reject(status, reason, text)
 }
 
 // lastReason is what the plan says of its outcome.
@@ -54,8 +65,7 @@ func lastReason(p uc.Plan) string {
 }
 
 // ring starts a round: each contact of each device is a branch of the fork.
-func (c *call) ring() {
-	r := &round{plan: c.plan}
+func (c *call) ring(r *round) {
 	var branches []uc.Branch
 	for _, b := range c.plan.Branches {
 		contacts := c.s.registrar.contacts(b.Device)
@@ -95,11 +105,15 @@ func (c *call) carryOut(r *round, command fork.Command) {
 		l.end(command.Reason.String())
 		l.refuseAnswer(l.answer, command.Reason.Header())
 	case fork.Connect:
-		c.connect(r.legs[command.Branch])
+		c.taken(r, r.legs[command.Branch])
 	case fork.Ringing:
-		c.ringing(r.legs[command.Branch], command.Status)
+		c.ringing(r, r.legs[command.Branch], command.Status)
 	case fork.GiveUp:
 		c.round = nil
+		if r.own {
+			c.reject(command.Status, notPickedUp(command.As), "")
+			return
+		}
 		c.request = plan.Next(c.request, c.plan, command.As, c.s.deps.Now())
 		c.route()
 	case fork.Wake:
@@ -128,10 +142,10 @@ func (c *call) invite(r *round, branch int) {
 		fail(sip.StatusTemporarilyUnavailable)
 		return
 	}
-	l := c.newCallee(b)
-	l.round, l.branch = r, branch
+	l := c.newLeg(r, b)
+	l.branch = branch
 	r.legs[branch] = l
-	sdp, err := c.offerFor()
+	sdp, err := c.offerFor(r)
 	if err != nil {
 		l.end(err.Error())
 		l.closed = true
@@ -153,39 +167,57 @@ func (c *call) invite(r *round, branch int) {
 	})
 }
 
-// offerFor is the offer for a callee: the caller's, led to our relay. Without one the callee makes the
-// offer (RFC 3264 §4).
-func (c *call) offerFor() ([]byte, error) {
-	in := c.caller.invite
-	if len(in.Body()) == 0 {
+// offerFor is the offer for a leg: the caller's, led to our relay. Without one the leg makes the offer
+// (RFC 3264 §4), and so it does when there is nobody yet, or somebody who has to be asked anew.
+func (c *call) offerFor(r *round) ([]byte, error) {
+	if r.own || c.waiting() || c.transfer != nil || len(c.caller.invite.Body()) == 0 {
 		return nil, nil
 	}
+	in := c.caller.invite
 	return c.media.Offer(media.Caller, in.Body(), in.flow.remote().Addr())
 }
 
-// newCallee makes the leg of a branch and its INVITE.
-func (c *call) newCallee(b contactOf) *leg {
+// newLeg makes the leg of a branch and its INVITE.
+func (c *call) newLeg(r *round, b contactOf) *leg {
 	domain := c.s.cfg.Domain
 	from := party{displayName(c.plan.CallerName), sip.Uri{Scheme: "sip", User: userPart(c.plan.CallerNumber), Host: domain}}
 	to := party{displayName(c.plan.Called.Name), sip.Uri{Scheme: "sip", User: userPart(c.plan.Called.Number), Host: domain}}
-	l := &leg{dialog: newDialog(from, to, b.at), call: c,
-		state: uc.Leg{User: b.User, Device: b.Device, State: uc.LegTrying}}
-	c.callees = append(c.callees, l)
+	l := &leg{dialog: newDialog(from, to, b.at), call: c, side: media.Callee, round: r,
+		state: uc.Leg{User: b.User, Device: b.Device, Caller: r.own, State: uc.LegTrying}}
+	switch {
+	case r.own:
+		l.side = media.Caller
+	case c.transfer != nil:
+		l.side = c.transfer.leaving.side
+	}
+	c.all = append(c.all, l)
 	c.changed = true
 	c.s.calls.addLeg(l)
 	l.sent = l.request(sip.INVITE)
 	*l.sent.MaxForwards() = sip.MaxForwardsHeader(c.hops - 1)
 	l.sent.AppendHeader(sip.NewHeader("P-Asserted-Identity", `"`+from.name+`" <`+from.uri.String()+">")) // RFC 3325 §9.1
-	if dialed := c.state.Called.Number; dialed != c.plan.Called.Number {
+	if dialed := c.dialed(); dialed != c.plan.Called.Number && !r.own {
 		l.sent.AppendHeader(sip.NewHeader("P-Called-Party-ID", "<sip:"+userPart(dialed)+"@"+domain+">")) // RFC 7315 §4.2
 	}
-	for _, name := range passedOn {
-		for _, value := range headers(c.caller.invite, name) {
-			l.sent.AppendHeader(sip.NewHeader(textproto.CanonicalMIMEHeaderKey(name), clean(value)))
+	if c.transfer != nil {
+		c.transfer.introduce(l.sent)
+	} else if c.caller != nil && c.caller.invite != nil {
+		for _, name := range passedOn {
+			for _, value := range headers(c.caller.invite, name) {
+				l.sent.AppendHeader(sip.NewHeader(textproto.CanonicalMIMEHeaderKey(name), clean(value)))
+			}
 		}
 	}
 	l.sent.AppendHeader(sip.NewHeader("Allow", allowed))
 	return l
+}
+
+// dialed is the extension that the call, or its transfer, was meant for.
+func (c *call) dialed() string {
+	if c.transfer != nil {
+		return c.transfer.to.Number
+	}
+	return c.state.Called.Number
 }
 
 // passedOn lists the header fields of the caller's INVITE that a callee gets to see as they are.
@@ -227,7 +259,7 @@ func (l *leg) rings(res *sip.Response) {
 	}
 	if res.StatusCode == sip.StatusRinging || res.StatusCode == sip.StatusSessionInProgress {
 		l.set(uc.LegRinging)
-		if c := l.call; c.state.State == uc.CallRouting {
+		if c := l.call; c.state.State == uc.CallRouting && !l.round.own {
 			c.state.State, c.changed = uc.CallRinging, true
 		}
 	}
@@ -252,7 +284,7 @@ func (l *leg) answers(res *sip.Response) {
 
 // late takes a 2xx to an INVITE of ours whose transaction is over.
 func (l *leg) late(res *sip.Response) {
-	if l.state.Caller || res.CSeq().SeqNo != l.sent.CSeq().SeqNo {
+	if l.sent == nil || res.CSeq().SeqNo != l.sent.CSeq().SeqNo {
 		l.reacknowledge()
 		return
 	}
@@ -267,8 +299,15 @@ func (l *leg) refuseAnswer(res *sip.Response, reason string) {
 	l.bye(reason)
 }
 
-// ringing passes ringing or early media on to the caller.
-func (c *call) ringing(l *leg, status int) {
+// ringing passes ringing or early media on to the caller; who waits without having called is not disturbed.
+func (c *call) ringing(r *round, l *leg, status int) {
+	switch {
+	case c.transfer != nil:
+		c.transfer.tell(sip.StatusRinging, "Ringing")
+		return
+	case r.own || c.waiting():
+		return
+	}
 	reason := "Ringing"
 	if status == sip.StatusSessionInProgress {
 		reason = "Session Progress"
@@ -286,12 +325,30 @@ func (c *call) ringing(l *leg, status int) {
 	c.caller.invite.respond(res)
 }
 
-// connect joins the caller with the callee that answered first.
-func (c *call) connect(l *leg) {
+// taken goes on with the leg that answered first.
+func (c *call) taken(r *round, l *leg) {
 	c.round = nil
-	c.winner = l
 	l.confirm(l.answer)
 	l.established = true
+	switch {
+	case r.own:
+		c.pickedUp(l)
+	case c.transfer != nil:
+		c.join(l, c.transfer.kept)
+	case c.waiting():
+		c.join(l, c.caller)
+	default:
+		c.connect(l)
+		c.caller.established = true
+		c.exchange = &exchange{call: c, from: c.caller, to: l, in: c.caller.invite, late: len(c.caller.invite.Body()) == 0}
+		c.exchange.accept(l.answer)
+		c.watch()
+	}
+}
+
+// connect notes that the caller talks to a callee from now on.
+func (c *call) connect(l *leg) {
+	c.winner = l
 	now := c.s.deps.Now()
 	c.state.State, c.state.Answered, c.changed = uc.CallAnswered, now, true
 	if t := c.plan.Called.Team; t != 0 && l.state.User != 0 {
@@ -300,8 +357,4 @@ func (c *call) connect(l *leg) {
 	}
 	c.caller.set(uc.LegAnswered)
 	l.set(uc.LegAnswered)
-	c.caller.established = true
-	c.exchange = &exchange{call: c, from: c.caller, to: l, in: c.caller.invite, late: len(c.caller.invite.Body()) == 0}
-	c.exchange.accept(l.answer)
-	c.watch()
 }

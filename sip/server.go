@@ -258,10 +258,11 @@ var outside = map[sip.RequestMethod]func(*Server, *request){
 	sip.BYE:       (*Server).noDialog,
 	sip.UPDATE:    (*Server).noDialog,
 	sip.INFO:      (*Server).noDialog,
+	sip.REFER:     (*Server).strayRefer,
 }
 
 // known are methods that exist but that we do not take; others get 501.
-var known = map[sip.RequestMethod]bool{sip.MESSAGE: true, sip.PRACK: true, sip.PUBLISH: true, sip.REFER: true, sip.NOTIFY: true}
+var known = map[sip.RequestMethod]bool{sip.MESSAGE: true, sip.PRACK: true, sip.PUBLISH: true, sip.NOTIFY: true}
 
 // request implements core.
 func (s *Server) request(r *request) {
@@ -314,6 +315,9 @@ func (s *Server) noDialog(r *request) {
 		r.answer(sip.StatusCallTransactionDoesNotExists, "Call Does Not Exist")
 	}
 }
+
+// strayRefer refuses a REFER outside a dialog: a telephone gives away its own calls and no others.
+func (s *Server) strayRefer(r *request) { r.answer(sip.StatusForbidden, "Forbidden") }
 
 // options answers a keep-alive or a question for what we can do (RFC 3261 §11.2).
 func (s *Server) options(r *request) {

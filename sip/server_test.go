@@ -82,6 +82,7 @@ type memoryStore struct {
 	mu       sync.Mutex
 	bindings map[bindingKey]uc.Binding
 	records  []uc.Call
+	audit    []string
 	fail     error
 	saved    chan struct{} // a token for each successful save
 }
@@ -120,6 +121,13 @@ func (m *memoryStore) AddCallRecords(_ context.Context, calls []uc.Call) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.records = append(m.records, calls...)
+	return nil
+}
+
+func (m *memoryStore) AddAudit(_ context.Context, e uc.AuditEntry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.audit = append(m.audit, e.By.String()+": "+e.Text)
 	return nil
 }
 

@@ -23,7 +23,7 @@ func TestDivert(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := await(t, events, func(e uc.CallChanged) bool { return e.Call.State == uc.CallRinging }).Call
-	if err := w.Divert(call.ID, "56", boss); err != nil {
+	if err := w.Divert(ctx, call.ID, "56", boss); err != nil {
 		t.Fatal(err)
 	}
 	e, err := desk.WaitFor(ctx, agent.Canceled)
@@ -40,10 +40,10 @@ func TestDivert(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, events, func(e uc.CallChanged) bool { return e.Call.State == uc.CallAnswered })
-	if err := w.Divert(call.ID, "12", boss); !errors.Is(err, uc.ErrConflict) {
+	if err := w.Divert(ctx, call.ID, "12", boss); !errors.Is(err, uc.ErrConflict) {
 		t.Errorf("diverting an answered call: %v", err)
 	}
-	if err := w.HangUp(call.ID, boss); err != nil {
+	if err := w.HangUp(ctx, call.ID, boss); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []*agent.Agent{caller, other} {
@@ -55,7 +55,7 @@ func TestDivert(t *testing.T) {
 	if ended.Call.Cause != "hung up by boss" {
 		t.Errorf("the call ended because %q", ended.Call.Cause)
 	}
-	if err := w.HangUp(call.ID, boss); !errors.Is(err, uc.ErrNotFound) {
+	if err := w.HangUp(ctx, call.ID, boss); !errors.Is(err, uc.ErrNotFound) {
 		t.Errorf("hanging up again: %v", err)
 	}
 }
@@ -72,7 +72,7 @@ func TestHangUpRinging(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := await(t, events, func(e uc.CallChanged) bool { return e.Call.State == uc.CallRinging }).Call
-	if err := w.HangUp(call.ID, boss); err != nil {
+	if err := w.HangUp(ctx, call.ID, boss); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-result; err == nil || !strings.Contains(err.Error(), "603") {

@@ -17,7 +17,7 @@ func (c *call) watch() {
 			return
 		}
 		for _, l := range []*leg{c.caller, c.winner} {
-			if c.s.deps.Now().Sub(c.media.Stats(l.side()).Last) > probeEvery {
+			if !l.closed && c.s.deps.Now().Sub(c.media.Stats(l.side).Last) > probeEvery {
 				l.probe()
 			}
 		}
@@ -31,10 +31,10 @@ func (l *leg) probe() {
 	_, err := l.send(l.request(sip.OPTIONS), func(res *sip.Response) {
 		lost := res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == sip.StatusCallTransactionDoesNotExists
 		if lost && !l.call.ended {
-			l.call.endAll(`SIP;cause=408;text="The other side is gone"`, "a phone is gone")
+			l.call.farewell(`SIP;cause=408;text="The other side is gone"`, "a phone is gone")
 		}
 	})
 	if err != nil && !l.call.ended {
-		l.call.endAll(`SIP;cause=408;text="The other side is gone"`, "a phone is gone")
+		l.call.farewell(`SIP;cause=408;text="The other side is gone"`, "a phone is gone")
 	}
 }

@@ -105,7 +105,7 @@ func hangUp(c *call) (*page, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := c.server.deps.Phones.HangUp(of.ID, c.by()); err != nil {
+		if err := c.server.deps.Phones.HangUp(c.ctx, of.ID, c.by()); err != nil {
 			return nil, err
 		}
 		return noted(c, "Hung up the call "+callInWords(of), of)
@@ -130,7 +130,7 @@ func divert(c *call) (*page, error) {
 		if _, ok := c.dir.ByExt(to); !ok {
 			return nil, uc.FieldError(uc.ErrInvalid, "to", "%s is no extension", strconv.Quote(to))
 		}
-		if err := c.server.deps.Phones.Divert(of.ID, to, c.by()); err != nil {
+		if err := c.server.deps.Phones.Divert(c.ctx, of.ID, to, c.by()); err != nil {
 			return nil, err
 		}
 		return noted(c, "Led the call "+callInWords(of)+" to "+to, of)

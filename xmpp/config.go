@@ -190,8 +190,8 @@ type Explainer interface {
 // Phones shows and steers calls.
 type Phones interface {
 	Calls() []uc.Call
-	HangUp(call string, by uc.Actor) error
-	Divert(call, ext string, by uc.Actor) error // of a call that was not answered
+	HangUp(ctx context.Context, call string, by uc.Actor) error
+	Divert(ctx context.Context, call, ext string, by uc.Actor) error // of a call that was not answered
 }
 
 // Deps are the parts of the product that the server works with.

@@ -347,13 +347,13 @@ func (w *world) Calls() []uc.Call {
 }
 
 // HangUp implements Phones.
-func (w *world) HangUp(id string, by uc.Actor) error {
+func (w *world) HangUp(_ context.Context, id string, by uc.Actor) error {
 	_, err := w.did("%s: hang up %s", by, id)
 	return err
 }
 
 // Divert implements Phones.
-func (w *world) Divert(id, to string, by uc.Actor) error {
+func (w *world) Divert(_ context.Context, id, to string, by uc.Actor) error {
 	_, err := w.did("%s: divert %s to %s", by, id, to)
 	return err
 }
