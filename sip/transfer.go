@@ -89,13 +89,16 @@ func (c *call) give(t *transfer) {
 	t.began = c.s.deps.Now()
 	c.transfer, c.request, c.rounds = t, t.request(), 0
 	c.log.Info("transfer began", "to", t.to.Number, "by", t.by.String())
-	c.after(maxTransfer, func() {
-		if c.transfer == t && c.joining == nil {
-			c.withdraw(fork.CallerGone{})
-			c.notTransferred(sip.StatusTemporarilyUnavailable, "No Answer")
-		}
-	})
+	c.after(maxTransfer, t.tooLong)
 	c.route()
+}
+
+// tooLong ends a transfer that nobody has answered.
+func (t *transfer) tooLong() {
+	if c := t.call; c.transfer == t && c.joining == nil {
+		c.withdraw(fork.CallerGone{})
+		c.notTransferred(sip.StatusTemporarilyUnavailable, "No Answer")
+	}
 }
 
 // tell tells the telephone that asked for the transfer how it goes.

@@ -69,11 +69,11 @@ func callSince(_ *call, of uc.Call) time.Time {
 	return of.Answered
 }
 
-// chooseCall asks for a call among those that which selects.
-func chooseCall(c *call, title string, which func(uc.Call) bool, more ...field) *page {
+// chooseCall asks for one of some calls.
+func chooseCall(c *call, title string, calls []uc.Call, more ...field) *page {
 	choice := field{typ: "list-single", name: "call", label: "Call", required: true}
-	for _, of := range visibleCalls(c) {
-		if which(of) && len(choice.options) < maxListed {
+	for _, of := range calls {
+		if len(choice.options) < maxListed {
 			choice.options = append(choice.options, option{of.ID, fmt.Sprintf("%s (%s since %s)", callInWords(of), of.State,
 				callSince(c, of).In(zone(c.user)).Format(time.TimeOnly))})
 		}
@@ -84,9 +84,9 @@ func chooseCall(c *call, title string, which func(uc.Call) bool, more ...field) 
 	return &page{last: true, form: &form{title: title, fields: append([]field{choice}, more...)}}
 }
 
-// chosenCall returns the call of a form, if the user may see it. The refusal does not tell whether it exists.
-func chosenCall(c *call, in values) (uc.Call, error) {
-	for _, of := range visibleCalls(c) {
+// chosenCall returns the call of a form, if it is one that the user may steer. The refusal does not tell whether it exists.
+func chosenCall(calls []uc.Call, in values) (uc.Call, error) {
+	for _, of := range calls {
 		if of.ID == in.one("call") {
 			return of, nil
 		}
@@ -96,19 +96,19 @@ func chosenCall(c *call, in values) (uc.Call, error) {
 
 // hangUp ends a call of somebody whom the user supervises.
 func hangUp(c *call) (*page, error) {
-	p := chooseCall(c, "Hang up a call", func(uc.Call) bool { return true })
+	p := chooseCall(c, "Hang up a call", visibleCalls(c))
 	if p.form == nil {
 		return p, nil
 	}
 	p.next = func(c *call, in values) (*page, error) {
-		of, err := chosenCall(c, in)
+		of, err := chosenCall(visibleCalls(c), in)
 		if err != nil {
 			return nil, err
 		}
 		if err := c.server.deps.Phones.HangUp(c.ctx, of.ID, c.by()); err != nil {
 			return nil, err
 		}
-		return noted(c, "Hung up the call "+callInWords(of), of)
+		return &page{note: "Hung up the call " + callInWords(of) + "."}, nil
 	}
 	return p, nil
 }
@@ -116,13 +116,14 @@ func hangUp(c *call) (*page, error) {
 // divert leads a call that nobody has answered elsewhere: to the user's own phones, which is to pick it up,
 // or to somebody else.
 func divert(c *call) (*page, error) {
-	p := chooseCall(c, "Pick up a ringing call, or pass it on", func(of uc.Call) bool { return of.State != uc.CallAnswered },
+	unanswered := slices.DeleteFunc(visibleCalls(c), func(of uc.Call) bool { return of.State == uc.CallAnswered })
+	p := chooseCall(c, "Pick up a ringing call, or pass it on", unanswered,
 		field{typ: "text-single", name: "to", label: "To (extension; yours picks it up)", values: []string{c.user.Ext}, required: true})
 	if p.form == nil {
 		return p, nil
 	}
 	p.next = func(c *call, in values) (*page, error) {
-		of, err := chosenCall(c, in)
+		of, err := chosenCall(visibleCalls(c), in)
 		if err != nil {
 			return nil, err
 		}
@@ -133,21 +134,7 @@ func divert(c *call) (*page, error) {
 		if err := c.server.deps.Phones.Divert(c.ctx, of.ID, to, c.by()); err != nil {
 			return nil, err
 		}
-		return noted(c, "Led the call "+callInWords(of)+" to "+to, of)
+		return &page{note: "Led the call " + callInWords(of) + " to " + to + "."}, nil
 	}
 	return p, nil
-}
-
-// noted writes down what a supervisor did with a call, and ends the command.
-func noted(c *call, text string, of uc.Call) (*page, error) {
-	e := uc.AuditEntry{Time: c.now, By: c.by(), Text: text}
-	for _, id := range []uc.UserID{of.Caller.User, of.Called.User} {
-		if id != 0 {
-			e.Refs = append(e.Refs, uc.Ref{Kind: uc.KindUser, ID: int64(id)})
-		}
-	}
-	if err := c.server.deps.Store.AddAudit(c.ctx, e); err != nil {
-		c.server.log.Error("xmpp: an act is not in the audit", "text", text, "by", e.By.String(), "cause", err)
-	}
-	return &page{note: text + "."}, nil
 }

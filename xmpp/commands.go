@@ -21,6 +21,8 @@ var commands = append([]command{
 	{commandPrefix + "client-dnd", "My client's do-not-disturb", nil, clientDND},
 	{commandPrefix + "who-sees", "Who sees whom", nil, whoSees},
 	{commandPrefix + "explain", "Explain a call", canExplain, explain},
+	{commandPrefix + "dial", "Dial", hasPhones, dialFor},
+	{commandPrefix + "transfer", "Transfer my call", hasPhones, transferOwn},
 	{commandPrefix + "supervise-profile", "Switch profile of…", supervises, ofOther("Switch profile of…", superviseOne, switchProfile)},
 	{commandPrefix + "supervise-team", "Teams of…", supervises, ofOther("Teams of…", superviseOne, teams)},
 	{commandPrefix + "supervise-workplace", "Workplace of…", supervises, ofOther("Workplace of…", superviseOne, workplace)},
@@ -28,6 +30,8 @@ var commands = append([]command{
 	{commandPrefix + "supervise-calls", "Calls and teams", supervisesCalls, superviseCalls},
 	{commandPrefix + "supervise-hangup", "Hang up a call", supervisesCalls, hangUp},
 	{commandPrefix + "supervise-divert", "Pick up or pass on a call", supervisesCalls, divert},
+	{commandPrefix + "supervise-transfer", "Transfer a call", supervisesCalls, transferOther},
+	{commandPrefix + "supervise-dial", "Dial for…", supervisesCalls, ofOther("Dial for…", superviseOne, dialFor)},
 }, adminCommands...)
 
 // finish ends a command with what was changed, in words.

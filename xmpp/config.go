@@ -187,11 +187,15 @@ type Explainer interface {
 	Explain(uc.PlanRequest) uc.Plan
 }
 
-// Phones shows and steers calls.
+// Phones shows and steers calls. What it is told to do it writes into the audit.
 type Phones interface {
 	Calls() []uc.Call
 	HangUp(ctx context.Context, call string, by uc.Actor) error
 	Divert(ctx context.Context, call, ext string, by uc.Actor) error // of a call that was not answered
+	// Dial has a user's telephones ring and calls an extension when one is answered.
+	Dial(ctx context.Context, user uc.UserID, ext string, by uc.Actor) (uc.Call, error)
+	// Transfer sends one party of an answered call, the caller or the person called, on to an extension.
+	Transfer(ctx context.Context, call, ext string, caller bool, by uc.Actor) error
 }
 
 // Deps are the parts of the product that the server works with.

@@ -50,6 +50,7 @@ func (s *Server) onEvent(e uc.Event) {
 		s.changePresence(b, e.Presence)
 	case uc.CallChanged:
 		s.changeCall(b, e.Call)
+		s.tellDialled(b, e.Call)
 	case uc.ProfileSwitched:
 		if a := s.accountByID(e.State.User); a != nil {
 			s.tellProfiles(b, a)

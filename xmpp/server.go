@@ -47,6 +47,7 @@ type Server struct {
 	lastSeen   *lastSeen
 	since      time.Time // when the server began
 	queued     queued
+	dialled    *dialled
 	motd       atomic.Pointer[motd] // nil if there is none
 	stopping   atomic.Bool          // an administrator has asked for it
 	dnd        *dndSwitch
@@ -99,6 +100,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.caps = newCapsCache()
+	s.dialled = newDialled()
 	s.abroad = newFollowersAbroad()
 	s.components, s.returned.wake = s.newComponents(), make(chan struct{}, 1)
 	if err := s.startRooms(s.ctx); err != nil {

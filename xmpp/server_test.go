@@ -358,6 +358,32 @@ func (w *world) Divert(_ context.Context, id, to string, by uc.Actor) error {
 	return err
 }
 
+// Dial implements Phones.
+func (w *world) Dial(_ context.Context, user uc.UserID, to string, by uc.Actor) (uc.Call, error) {
+	dir := w.dir.Load()
+	target, ok := dir.ByExt(to)
+	if !ok {
+		return uc.Call{}, uc.FieldError(uc.ErrInvalid, "to", "%s: no user and no team has the extension %s", to, to)
+	}
+	from, whom := dir.Users.Get(user), dir.Users.Get(target.User)
+	c := uc.Call{ID: "d-" + from.Login, State: uc.CallRouting, Caller: uc.Party{User: user, Number: from.Ext, Name: from.Name},
+		Called: uc.Party{User: whom.ID, Number: to, Name: whom.Name}}
+	w.mu.Lock()
+	w.calls = append(w.calls, c)
+	w.mu.Unlock()
+	_, err := w.did("%s: dial %s for %d", by, to, user)
+	return c, err
+}
+
+// Transfer implements Phones.
+func (w *world) Transfer(_ context.Context, id, to string, caller bool, by uc.Actor) error {
+	if to == "99" {
+		return uc.FieldError(uc.ErrConflict, "to", "99 cannot be reached now: Not Reachable")
+	}
+	_, err := w.did("%s: transfer %s to %s, caller=%t", by, id, to, caller)
+	return err
+}
+
 // setCall changes a call, and waits until the server has heard.
 func (w *world) setCall(c uc.Call) {
 	w.mu.Lock()

@@ -187,6 +187,7 @@ func (s *Server) recount(b *batch) {
 	for _, c := range calls {
 		s.changeCall(b, c)
 	}
+	s.dialled.keep(calls)
 }
 
 // unknown lists the calls that wait but are not in the list.

@@ -2,8 +2,8 @@
 // calls, rings, answers and hangs up over UDP, and sends and counts RTP (G.711 µ-law silence) while it
 // talks. The demo and the end-to-end tests ring it where a person would have a desk phone.
 //
-// Unlike the server it may use the dialogs of the SIP library: it has one call at a time and needs no
-// transfer, hold or forking. An agent owns the library's goroutines and one for each call's media;
+// Unlike the server it may use the dialogs of the SIP library: it has one call at a time and begins no
+// transfer, hold or forking; it follows a re-INVITE. An agent owns the library's goroutines and one for each call's media;
 // [Agent.Close] ends them all.
 package agent
 
@@ -256,8 +256,11 @@ func (a *Agent) Answer() error {
 	a.mu.Lock()
 	a.media = m
 	a.mu.Unlock()
-	if err := m.start(session.InviteRequest.Body()); err != nil {
-		return err
+	// An INVITE without a session description has it in the ACK (RFC 3264 §4).
+	if offer := session.InviteRequest.Body(); len(offer) > 0 {
+		if err := m.start(offer); err != nil {
+			return err
+		}
 	}
 	if err := session.RespondSDP(m.describe()); err != nil {
 		return err
@@ -305,6 +308,10 @@ func (a *Agent) Heard() int64 {
 }
 
 func (a *Agent) onInvite(req *sip.Request, tx sip.ServerTransaction) {
+	if m := a.talking(req); m != nil {
+		a.reinvited(m, req, tx)
+		return
+	}
 	a.mu.Lock()
 	busy := a.incoming != nil || a.outgoing != nil
 	a.mu.Unlock()
@@ -329,6 +336,11 @@ func (a *Agent) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 }
 
 func (a *Agent) onAck(req *sip.Request, tx sip.ServerTransaction) {
+	if m := a.talking(req); m != nil && len(req.Body()) > 0 {
+		if err := m.start(req.Body()); err != nil {
+			a.opts.Log.Debug("phone got no answer to its offer", "user", a.opts.User, "cause", err)
+		}
+	}
 	if session := a.answering(req); session != nil {
 		_ = session.ReadAck(req, tx) // the error says only that the call is over by now
 	}
@@ -352,6 +364,33 @@ func (a *Agent) onBye(req *sip.Request, tx sip.ServerTransaction) {
 	a.stopMedia()
 	a.mu.Unlock()
 	a.tell(Event{Kind: Ended, Text: reasonOf(req)})
+}
+
+// talking returns the media of the call that a request belongs to, or nil.
+func (a *Agent) talking(req *sip.Request) *media {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	id := req.CallID().Value()
+	if a.incoming != nil && a.incoming.InviteRequest.CallID().Value() == id ||
+		a.outgoing != nil && a.outgoing.InviteRequest.CallID().Value() == id {
+		return a.media
+	}
+	return nil
+}
+
+// reinvited goes on talking to where the other side has moved to.
+func (a *Agent) reinvited(m *media, req *sip.Request, tx sip.ServerTransaction) {
+	if offer := req.Body(); len(offer) > 0 {
+		if err := m.start(offer); err != nil {
+			a.respond(tx, sip.NewResponseFromRequest(req, sip.StatusNotAcceptableHere, "Not Acceptable Here", nil))
+			return
+		}
+	}
+	res := sip.NewResponseFromRequest(req, sip.StatusOK, "OK", m.describe())
+	res.AppendHeader(&a.dialog.ContactHDR)
+	res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	a.respond(tx, res)
+	<-tx.Done()
 }
 
 // answering returns the incoming call that a request belongs to.

@@ -17,7 +17,9 @@ import (
 type media struct {
 	conn     *net.UDPConn
 	received atomic.Int64
+	peer     atomic.Pointer[net.UDPAddr]
 	stop     chan struct{}
+	begin    sync.Once
 	once     sync.Once
 }
 
@@ -39,14 +41,17 @@ func (m *media) describe() []byte {
 	}, "\r\n"))
 }
 
-// start sends to the address in the other side's description until close.
+// start sends to the address in the other side's description until close, or until it is started with another.
 func (m *media) start(description []byte) error {
 	peer, err := audioAddress(description)
 	if err != nil {
 		return err
 	}
-	go m.receive()
-	go m.send(peer)
+	m.peer.Store(peer)
+	m.begin.Do(func() {
+		go m.receive()
+		go m.send()
+	})
 	return nil
 }
 
@@ -71,7 +76,7 @@ func (m *media) receive() {
 	}
 }
 
-func (m *media) send(peer *net.UDPAddr) {
+func (m *media) send() {
 	const samples = 8000 * packetEvery / time.Second
 	silence := make([]byte, samples)
 	for i := range silence {
@@ -90,7 +95,7 @@ func (m *media) send(peer *net.UDPAddr) {
 		if err != nil {
 			return
 		}
-		if _, err := m.conn.WriteToUDP(raw, peer); err != nil {
+		if _, err := m.conn.WriteToUDP(raw, m.peer.Load()); err != nil {
 			return
 		}
 		p.SequenceNumber++

@@ -46,10 +46,10 @@ func (m *mediaLines) secured() bool {
 
 // silence turns an m-line of an offer into one of an answer that neither sends nor receives.
 func (m *mediaLines) silence() {
-	lines := slices.DeleteFunc(m.lines, func(line string) bool {
+	m.lines = slices.DeleteFunc(m.lines, func(line string) bool {
 		return slices.Contains([]string{"a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"}, line)
 	})
-	m.lines = append(lines, "a=inactive")
+	m.lines = append(m.lines, "a=inactive")
 }
 
 func parse(sdp []byte) (*description, error) {

@@ -10,6 +10,7 @@ const maxOwn = 60
 // at most 60 s. They show as caller whom the call is to go to. What the call does when one of them is
 // answered is for [Make].
 func Own(req uc.PlanRequest, dir *uc.Directory, live uc.Live) uc.Plan {
+	req.Caller.Device = 0 // the caller is not at a telephone yet
 	m := maker{req: req, dir: dir, live: live, origin: uc.Internal}
 	m.plan.Class = uc.Internal
 	m.plan.CallerNumber = req.To
