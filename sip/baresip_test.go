@@ -151,12 +151,11 @@ func TestBaresipDial(t *testing.T) {
 	if err := w.Transfer(t.Context(), answered.ID, "56", false, boss); err != nil {
 		t.Fatal(err)
 	}
-	next := await(t, events, is(func(c uc.Call) bool { return c.ID != answered.ID && c.State == uc.CallAnswered })).Call
+	before, next := transferred(t, events, answered.ID)
 	if next.Caller.User != anna || next.Called.User != cleo {
 		t.Errorf("call is %+v", next)
 	}
-	before := await(t, events, is(func(c uc.Call) bool { return c.State == uc.CallEnded })).Call
-	if before.ID != answered.ID || before.Cause != "transferred to 56 by boss" {
+	if before.Cause != "transferred to 56 by boss" {
 		t.Errorf("call is %+v", before)
 	}
 	heardAnew(t, w)

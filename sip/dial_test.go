@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/sip/agent"
 )
@@ -64,8 +65,7 @@ func TestDialAndTransfer(t *testing.T) {
 	if _, err := other.WaitFor(ctx, agent.Ended); err != nil {
 		t.Fatal(err)
 	}
-	next := await(t, events, func(e uc.CallChanged) bool { return e.Call.ID != talk.ID && e.Call.State == uc.CallAnswered }).Call
-	await(t, events, func(e uc.CallChanged) bool { return e.Call.ID == talk.ID && e.Call.State == uc.CallEnded })
+	_, next := transferred(t, events, talk.ID)
 	if next.Caller.User != anna || next.Called.User != cleo || w.UserCalls(anna) != 1 || w.UserCalls(ben) != 0 || w.UserCalls(cleo) != 1 {
 		t.Errorf("call is %+v", next)
 	}
@@ -88,6 +88,21 @@ func TestDialAndTransfer(t *testing.T) {
 	if !slices.Equal(w.store.audit, want) {
 		t.Errorf("the audit says %q", w.store.audit)
 	}
+}
+
+// transferred waits until one call has ended and another is answered, told in whatever order.
+func transferred(t *testing.T, events *bus.Reader, id string) (before, next uc.Call) {
+	t.Helper()
+	await(t, events, func(e uc.CallChanged) bool {
+		switch {
+		case e.Call.ID == id && e.Call.State == uc.CallEnded:
+			before = e.Call
+		case e.Call.ID != id && e.Call.State == uc.CallAnswered:
+			next = e.Call
+		}
+		return before.ID != "" && next.ID != ""
+	})
+	return before, next
 }
 
 // TestTransferTakesTooLong has Cleo's phone ring until the server gives up: the call stays with who had it.
