@@ -25,7 +25,7 @@ type event struct{ name, data string }
 
 func (c *company) listen(b *http.Client, path, login string) *stream {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
 	c.t.Cleanup(cancel)
 	req := must[*http.Request](c.t)(http.NewRequestWithContext(ctx, http.MethodGet, c.http.URL+path, nil))
 	if login != "" {

@@ -183,7 +183,7 @@ func hear(t *testing.T, w *world, from, to media.Stats) {
 	session := w.calls.actors()[0].media
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.After(10 * time.Second); ; {
+	for limit := time.After(30 * time.Second); ; {
 		a, b := session.Stats(media.Caller), session.Stats(media.Callee)
 		if a.Packets-a.Dropped > from.Packets-from.Dropped+5 && b.Packets-b.Dropped > to.Packets-to.Dropped+5 {
 			return

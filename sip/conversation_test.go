@@ -276,7 +276,7 @@ func (w *wire) Close() error { return w.conn.Close() }
 
 // register registers the phone for five minutes.
 func (w *wire) register(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for cseq, authorization := range []string{"", "Authorization: $digest\r\n"} {
 		network := strings.ToUpper(w.conn.LocalAddr().Network())

@@ -626,7 +626,7 @@ func (c *client) Send(ctx context.Context, text string) error {
 func (c *client) deadline(ctx context.Context) {
 	at, ok := ctx.Deadline()
 	if !ok {
-		at = time.Now().Add(10 * time.Second)
+		at = time.Now().Add(30 * time.Second)
 	}
 	_ = c.conn.SetDeadline(at)
 }

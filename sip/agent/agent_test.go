@@ -35,7 +35,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 
 func expect(t *testing.T, a *Agent, kind EventKind) Event {
 	t.Helper()
-	e, err := a.WaitFor(within(t, 5*time.Second), kind)
+	e, err := a.WaitFor(within(t, 30*time.Second), kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func expect(t *testing.T, a *Agent, kind EventKind) Event {
 func TestCall(t *testing.T) {
 	caller, callee := pair(t)
 	called := make(chan error, 1)
-	go func() { called <- caller.Call(within(t, 10*time.Second), "ben", nil) }()
+	go func() { called <- caller.Call(within(t, 30*time.Second), "ben", nil) }()
 	if e := expect(t, callee, Ringing); e.From != "Anna" {
 		t.Errorf("the call is from %q, want Anna", e.From)
 	}
@@ -56,13 +56,13 @@ func TestCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range []*Agent{caller, callee} {
-		for deadline := time.Now().Add(5 * time.Second); a.Heard() == 0; time.Sleep(packetEvery) {
+		for deadline := time.Now().Add(30 * time.Second); a.Heard() == 0; time.Sleep(packetEvery) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s hears nothing", a.opts.Name)
 			}
 		}
 	}
-	if err := caller.Hangup(within(t, 5*time.Second)); err != nil {
+	if err := caller.Hangup(within(t, 30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, callee, Ended)
@@ -82,7 +82,7 @@ func TestCancel(t *testing.T) {
 func TestReject(t *testing.T) {
 	caller, callee := pair(t)
 	called := make(chan error, 1)
-	go func() { called <- caller.Call(within(t, 10*time.Second), "ben", nil) }()
+	go func() { called <- caller.Call(within(t, 30*time.Second), "ben", nil) }()
 	expect(t, callee, Ringing)
 	if err := callee.Reject(486, "Busy Here"); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestReject(t *testing.T) {
 func TestRegisterRefused(t *testing.T) {
 	caller, _ := pair(t)
 	var refused *StatusError
-	if err := caller.Register(within(t, 5*time.Second), 60); !errors.As(err, &refused) || refused.Status != 405 {
+	if err := caller.Register(within(t, 30*time.Second), 60); !errors.As(err, &refused) || refused.Status != 405 {
 		t.Errorf("a telephone took a registration: %v, want 405", err)
 	}
 }

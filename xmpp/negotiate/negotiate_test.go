@@ -243,7 +243,7 @@ func (s *server) outcome(t *testing.T) outcome {
 			t.Cleanup(func() { o.bound.Conn.Close() })
 		}
 		return o
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("Accept does not return")
 		return outcome{}
 	}
@@ -256,7 +256,7 @@ func (s *server) dial(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return conn
