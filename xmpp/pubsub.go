@@ -114,7 +114,7 @@ func (q *nodeRequest) items() error {
 		appendPubsubItem(e, profilesItem, "", q.server.profileList(q.owner))
 		return q.reply(e.close("items").close("pubsub").bytes())
 	}
-	if q.node == nsReach && (q.who.Owner || q.server.sees(q.from.account, q.owner) && !parted(q.owner, q.from)) {
+	if q.node == nsReach && q.server.mayReadReach(q.owner, q.from) {
 		e := newElement("pubsub").attr("xmlns", nsPubsub).start("items").attr("node", q.node)
 		appendPubsubItem(e, reachItem, "", q.server.reach(q.owner))
 		return q.reply(e.close("items").close("pubsub").bytes())
@@ -237,6 +237,9 @@ func (r *request) visibleNodes(owner *account) (names, titles []string) {
 	who := r.server.entity(owner, r.from.account)
 	if who.Owner {
 		names, titles = []string{nsProfiles}, []string{"Client profiles"}
+	}
+	if r.server.mayReadReach(owner, r.from) {
+		names, titles = append(names, nsReach), append(titles, "Reachability")
 	}
 	owner.pep.mu.Lock()
 	defer owner.pep.mu.Unlock()

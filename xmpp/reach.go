@@ -47,6 +47,11 @@ func (s *Server) takesCalls(dir *uc.Directory, a *account) bool {
 	})
 }
 
+// mayReadReach reports whether a client may read where a user can be reached: those who see the user's presence may.
+func (s *Server) mayReadReach(owner *account, c *session) bool {
+	return c.account == owner || s.sees(c.account, owner) && !parted(owner, c)
+}
+
 func hasAddress(reach []byte) bool { return bytes.Contains(reach, []byte("<addr")) }
 
 func reachEvent(payload []byte) []byte {
