@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -158,7 +159,8 @@ type engines struct {
 	states  map[uc.UserID]uc.ProfileState
 	journal []uc.JournalEntry
 	calls   []uc.Call
-	broken  error // what Switch answers
+	done    []string // what was done with calls
+	broken  error    // what Switch answers
 }
 
 func (e *engines) Switch(_ context.Context, req uc.SwitchRequest) (uc.JournalEntry, error) {
@@ -188,6 +190,13 @@ func (e *engines) Switch(_ context.Context, req uc.SwitchRequest) (uc.JournalEnt
 	e.c.bus.Publish(uc.ProfileSwitched{State: st, Entry: &entry})
 	e.c.bus.Publish(uc.PresenceChanged{Presence: presences{e}.Get(req.User)})
 	return entry, nil
+}
+
+// did notes what was done with a call.
+func (e *engines) did(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.done = append(e.done, fmt.Sprintf(format, args...))
 }
 
 func (e *engines) state(u uc.UserID) uc.ProfileState {
@@ -284,6 +293,35 @@ func (p phones) Calls() []uc.Call {
 	p.c.people.mu.Lock()
 	defer p.c.people.mu.Unlock()
 	return slices.Clone(p.c.people.calls)
+}
+
+func (p phones) Dial(_ context.Context, user uc.UserID, to string, by uc.Actor) (uc.Call, error) {
+	d := p.c.dir.Snapshot()
+	target, ok := d.ByExt(to)
+	if !ok {
+		return uc.Call{}, uc.FieldError(uc.ErrInvalid, "to", "%s: no user and no team has the extension %s", to, to)
+	}
+	p.c.people.did("%s: dial %s for %s", by, to, d.Users.Get(user).Login)
+	return uc.Call{ID: "d", State: uc.CallRouting, Caller: uc.Party{User: user}, Called: uc.Party{User: target.User, Number: to}, Legs: []uc.Leg{}}, nil
+}
+
+func (p phones) Transfer(_ context.Context, call, to string, caller bool, by uc.Actor) error {
+	if call != "c1" {
+		return uc.Errorf(uc.ErrNotFound, "the call is over")
+	}
+	if to == "99" {
+		return uc.FieldError(uc.ErrConflict, "to", "99 cannot be reached now: Not Reachable")
+	}
+	p.c.people.did("%s: transfer %s to %s, caller=%t", by, call, to, caller)
+	return nil
+}
+
+func (p phones) HangUp(_ context.Context, call string, by uc.Actor) error {
+	if call != "c1" {
+		return uc.Errorf(uc.ErrNotFound, "the call is over")
+	}
+	p.c.people.did("%s: hang up %s", by, call)
+	return nil
 }
 
 func (p phones) Registrations() []uc.Registration {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func pagesOf(c *company) map[string]uc.AdminLevel {
 	}
 	for _, path := range []string{
 		"/board", "/users", "/users/new", anna, anna + "/security", anna + "/devices", anna + "/forwardings", anna + "/flow",
-		anna + "/roles", anna + "/profile", anna + "/switch", "/devices", "/devices/new", "/devices/1", "/assignments/1",
+		anna + "/roles", anna + "/profile", anna + "/switch", anna + "/call", "/devices", "/devices/new", "/devices/1", "/assignments/1",
 		"/locations", "/locations/1", "/locations/new", "/teams", "/teams/1", "/teams/new", "/members/1", "/roles", "/roles/1",
 		"/roles/new", "/profiles", "/profiles/1", "/profiles/5", "/profiles/new", "/forwardings", "/forwardings/1",
 		"/forwardings/new", "/flowlines/1", "/flowlines/new?user=6&list=internal-after", "/journal", "/explain",
@@ -402,6 +403,51 @@ func TestSwitchOnPage(t *testing.T) {
 	entries, err := c.people.Journal(t.Context(), uc.JournalQuery{Limit: 1})
 	if err != nil || entries[0].Cause.By != (uc.Actor{User: c.user("pbx"), Name: "pbx", Via: "page"}) {
 		t.Errorf("the journal says %+v, %v", entries, err)
+	}
+}
+
+// Whoever may steer calls does it at the person.
+func TestCallsOnPage(t *testing.T) {
+	c := open(t)
+	b := c.signIn("pbx")
+	pbx := *c.dir.Snapshot().UserByLogin("pbx")
+	pbx.Ext = "20"
+	if err := c.dir.UpdateUser(t.Context(), uc.System, pbx); err != nil {
+		t.Fatal(err)
+	}
+	anna := c.user("anna")
+	c.people.calls = []uc.Call{{ID: "c1", State: uc.CallAnswered, Caller: uc.Party{Number: "0301234"}, Called: uc.Party{User: anna, Name: "Anna Berg"},
+		Answered: clockTime, Legs: []uc.Leg{{Caller: true, State: uc.LegAnswered}, {User: anna, State: uc.LegAnswered}}}}
+	path := fmt.Sprintf("/users/%d/call", anna)
+	if r := c.get(b, path); !strings.Contains(r.body, "0301234 → Anna Berg") || !strings.Contains(r.body, "Call Anna Berg") {
+		t.Errorf("the page is\n%s", r.body)
+	}
+	for _, tt := range []struct {
+		form url.Values
+		want int
+		says string
+	}{
+		{url.Values{"do": {"call"}}, 303, ""},
+		{url.Values{"do": {"dial"}, "to": {" 34 "}}, 303, ""},
+		{url.Values{"do": {"dial"}, "to": {"99"}}, 422, "99: no user and no team has the extension 99"},
+		{url.Values{"do": {"transfer"}, "call": {"c1"}, "party": {"caller"}, "to": {"34"}}, 303, ""},
+		{url.Values{"do": {"transfer"}, "call": {"c1"}, "party": {"caller"}, "to": {"99"}}, 409, "99 cannot be reached now"},
+		{url.Values{"do": {"transfer"}, "call": {"c1"}, "to": {"34"}}, 422, "Choose who goes there."},
+		{url.Values{"do": {"transfer"}, "call": {"c2"}, "party": {"caller"}, "to": {"34"}}, 404, "the call is over"},
+		{url.Values{"do": {"hangup"}, "call": {"c1"}}, 303, ""},
+		{url.Values{"do": {"dance"}}, 422, "There is nothing to do."},
+	} {
+		if r := c.post(b, path, tt.form); r.status != tt.want || !strings.Contains(r.body, tt.says) {
+			t.Errorf("%v: %d %s", tt.form, r.status, r.body)
+		}
+	}
+	want := []string{"pbx over page: dial 12 for pbx", "pbx over page: dial 34 for anna",
+		"pbx over page: transfer c1 to 34, caller=true", "pbx over page: hang up c1"}
+	if !slices.Equal(c.people.done, want) {
+		t.Errorf("done was %q", c.people.done)
+	}
+	if r := c.post(c.signIn("phonebook"), path, url.Values{"do": {"call"}}); r.status != 403 {
+		t.Errorf("the phonebook manager calls: %d", r.status)
 	}
 }
 

@@ -70,7 +70,7 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"GET /presence", "GET /users/{id}/presence", "GET /users/{id}/sees", "GET /users/{id}/seen-by", "POST /users/{id}/profile", "GET /users/{id}/profile", "POST /users/{id}/profile/undo",
-		"GET /journal", "GET /explain", "GET /calls", "GET /registrations", "GET /teams-sync", "GET /xmpp/sessions", "DELETE /xmpp/sessions/{id}", "GET /xmpp/trace", "GET /xmpp/trace/events", "GET /health", "GET /events",
+		"GET /journal", "GET /explain", "GET /calls", "POST /calls", "DELETE /calls/{id}", "POST /calls/{id}/transfer", "GET /registrations", "GET /teams-sync", "GET /xmpp/sessions", "DELETE /xmpp/sessions/{id}", "GET /xmpp/trace", "GET /xmpp/trace/events", "GET /health", "GET /events",
 		"PUT /users/{id}/password", "PUT /users/{id}/pin", "GET /devices/{id}/credentials", "POST /devices/{id}/credentials"} {
 		if !slices.Contains(routes, want) {
 			t.Errorf("%s is missing", want)
@@ -274,6 +274,37 @@ func TestQuestionsOverREST(t *testing.T) {
 	}
 	if r := c.rest("", "GET", "/health", ""); r.status != 200 || r.body != "{\"status\":\"ok\"}\n" {
 		t.Errorf("a stranger's health: %d %s", r.status, r.body)
+	}
+}
+
+// Calls are dialled, transferred and hung up over REST.
+func TestCallsOverREST(t *testing.T) {
+	c := open(t)
+	anna := c.user("anna")
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/calls", fmt.Sprintf(`{"user":%d,"to":"34"}`, anna), 201, `"state":"routing"`},
+		{"POST", "/calls", `{"to":"12"}`, 201, `"number":"12"`},
+		{"POST", "/calls", `{"to":"99"}`, 422, `"body.to"`},
+		{"POST", "/calls", `{}`, 422, `required`},
+		{"POST", "/calls/c1/transfer", `{"to":"34","party":"called"}`, 202, ""},
+		{"POST", "/calls/c1/transfer", `{"to":"99","party":"caller"}`, 409, "99 cannot be reached now"},
+		{"POST", "/calls/c1/transfer", `{"to":"34","party":"everybody"}`, 422, "body.party"},
+		{"POST", "/calls/c2/transfer", `{"to":"34","party":"caller"}`, 404, "the call is over"},
+		{"DELETE", "/calls/c1", "", 204, ""},
+		{"DELETE", "/calls/c2", "", 404, "the call is over"},
+	} {
+		if r := c.rest("pbx", tt.method, tt.path, tt.body); r.status != tt.status || !strings.Contains(r.body, tt.want) {
+			t.Errorf("%s %s %s: %d %s", tt.method, tt.path, tt.body, r.status, r.body)
+		}
+	}
+	want := []string{"pbx over REST: dial 34 for anna", "pbx over REST: dial 12 for pbx",
+		"pbx over REST: transfer c1 to 34, caller=false", "pbx over REST: hang up c1"}
+	if !slices.Equal(c.people.done, want) {
+		t.Errorf("done was %q", c.people.done)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	Explain        Operation = "explain a call"
 	ReadJournal    Operation = "read the journal"
 	SwitchProfile  Operation = "switch a profile"
+	SteerCalls     Operation = "dial, transfer and hang up calls"
 	ReadUsers      Operation = "read users"
 	WriteUsers     Operation = "write users"
 	ReadDevices    Operation = "read devices and FollowMe"
@@ -51,6 +52,7 @@ var minimum = map[Operation]uc.AdminLevel{
 	Explain:        uc.LevelPBX,
 	ReadJournal:    uc.LevelPBX,
 	SwitchProfile:  uc.LevelPBX,
+	SteerCalls:     uc.LevelPBX,
 	ReadUsers:      uc.LevelPBX,
 	WriteUsers:     uc.LevelPBX,
 	ReadDevices:    uc.LevelPBX,

@@ -66,11 +66,16 @@ type Presences interface {
 	All() []uc.Presence
 }
 
-// Phones answers what telephones do and would do.
+// Phones answers what telephones do and would do, and steers calls. What it is told to do it writes into the audit.
 type Phones interface {
 	Explain(req uc.PlanRequest) uc.Plan
 	Calls() []uc.Call
 	Registrations() []uc.Registration
+	// Dial has a user's telephones ring and calls an extension when one is answered.
+	Dial(ctx context.Context, user uc.UserID, ext string, by uc.Actor) (uc.Call, error)
+	// Transfer sends one party of an answered call, the caller or the person called, on to an extension.
+	Transfer(ctx context.Context, call, ext string, caller bool, by uc.Actor) error
+	HangUp(ctx context.Context, call string, by uc.Actor) error
 }
 
 // Chats answers what chat clients are connected and what passes between them and the server.

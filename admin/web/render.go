@@ -111,17 +111,20 @@ func (q *request) menu() []navItem {
 
 // doneTexts are the confirmations that a redirect may ask for.
 var doneTexts = map[string]string{
-	"saved":     "Saved.",
-	"added":     "Added.",
-	"deleted":   "Deleted.",
-	"switched":  "The profile was switched.",
-	"undone":    "The last switch was undone.",
-	"password":  "The password was changed.",
-	"pin":       "The PIN was changed.",
-	"assigned":  "The device was assigned.",
-	"renewed":   "The device has new credentials. Its phone must be told.",
-	"ended":     "The session was ended.",
-	"signedout": "You are signed out.",
+	"saved":        "Saved.",
+	"added":        "Added.",
+	"deleted":      "Deleted.",
+	"switched":     "The profile was switched.",
+	"undone":       "The last switch was undone.",
+	"dialled":      "The telephones ring.",
+	"hungup":       "The call was hung up.",
+	"transferring": "It rings there. The call stays as it is until somebody answers.",
+	"password":     "The password was changed.",
+	"pin":          "The PIN was changed.",
+	"assigned":     "The device was assigned.",
+	"renewed":      "The device has new credentials. Its phone must be told.",
+	"ended":        "The session was ended.",
+	"signedout":    "You are signed out.",
 }
 
 // show renders a page. It writes nothing if the template fails.

@@ -20,6 +20,8 @@ func (web *Web) routes() []route {
 		{"GET /events", access.ReadBoard, (*request).events},
 		{"GET /users/{id}/switch", access.SwitchProfile, (*request).switchForm},
 		{"POST /users/{id}/switch", access.SwitchProfile, (*request).switchProfile},
+		{"GET /users/{id}/call", access.SteerCalls, (*request).callForm},
+		{"POST /users/{id}/call", access.SteerCalls, (*request).call},
 		{"POST /users/{id}/undo", access.SwitchProfile, (*request).undoSwitch},
 
 		{"GET /users", access.ReadUsers, (*request).users},
