@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/framing"
 )
 
@@ -19,7 +20,9 @@ func (s *Server) BOSH(proxied bool) http.Handler {
 		if cfg.Secured {
 			conn.Secure()
 		}
-		if !s.gate.enter(from.Addr(), func() { s.serving.Go(func() { s.negotiate(conn, from.Addr(), cfg) }) }) {
+		if !s.gate.Enter(from.Addr(), func(place *admission.Place) {
+			s.serving.Go(func() { s.negotiate(conn, place, cfg) })
+		}) {
 			return uc.Errorf(uc.ErrUnavailable, "too many connections")
 		}
 		return nil

@@ -88,9 +88,8 @@ func TestSlowAtEveryStage(t *testing.T) {
 				}
 			}
 			waitFor(t, "the place to be free", func() bool {
-				w.server.gate.mu.Lock()
-				defer w.server.gate.mu.Unlock()
-				return len(w.server.gate.halfOpen) == 0
+				_, unproved := w.server.gate.Count()
+				return unproved == 0
 			})
 			witness.unharmed(t)
 		})
@@ -170,9 +169,7 @@ func TestHalfOpenFlood(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	w.server.gate.mu.Lock()
-	open := w.server.gate.all
-	w.server.gate.mu.Unlock()
+	open, _ := w.server.gate.Count()
 	if open > limit+2 {
 		t.Errorf("%d connections are open, want no more than %d and the witnesses", open, limit)
 	}

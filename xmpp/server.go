@@ -18,6 +18,7 @@ import (
 
 	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/component"
 	"github.com/rolecall/rolecall/xmpp/muc"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
@@ -39,7 +40,7 @@ type Server struct {
 	commands   *commandSessions
 	caps       *capsCache
 	publishers publishers
-	gate       *gate
+	gate       *admission.Gate
 	flushers   flushers
 	idle       idleWatch
 	serveAgain func(*session) // (*session).serve; by its name the tables of handlers would refer to themselves
@@ -89,7 +90,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := cfg.validComponents(); err != nil {
 		return nil, err
 	}
-	gate := newGate(withinDescriptors(cfg.MaxConnections, descriptors()), cfg.MaxHalfOpen)
+	gate := admission.New(withinDescriptors(cfg.MaxConnections, descriptors()), cfg.MaxHalfOpen)
 	s := &Server{cfg: cfg, deps: deps, log: deps.Log, router: newRouter(), gate: gate, since: time.Now()}
 	s.serveAgain = (*session).serve
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -154,7 +155,7 @@ func (s *Server) load() error {
 // ctx's error if they have not ended in time. Listeners are closed by the contexts of Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
-	s.gate.close()
+	s.gate.Close()
 	s.stopNegotiating()
 	s.shutDownRooms()
 	s.pushes.close()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/framing"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 )
@@ -45,12 +46,12 @@ func (s *Server) webNegotiation(proxied bool) func(*http.Request) *negotiate.Con
 // serveWebSocket takes the connection of a request through the same door as others, then reads it for its session.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, from netip.AddrPort, cfg *negotiate.Config) {
 	ready := make(chan *framing.Conn, 1)
-	if !s.gate.enter(from.Addr(), func() {
+	if !s.gate.Enter(from.Addr(), func(place *admission.Place) {
 		s.serving.Go(func() {
 			if conn := <-ready; conn != nil {
-				s.negotiate(conn, from.Addr(), cfg)
+				s.negotiate(conn, place, cfg)
 			} else {
-				s.gate.leave(from.Addr(), true)
+				place.Leave()
 			}
 		})
 	}) {

@@ -14,6 +14,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -21,9 +22,17 @@ import (
 const handshakeMax = 4 << 10
 
 // serve takes a connection from its first byte to its end. It is the connection's reader goroutine.
-func (s *Service) serve(conn net.Conn) {
-	defer s.forget(conn)
+func (s *Service) serve(conn net.Conn, place *admission.Place) {
+	defer place.Leave()
 	defer conn.Close()
+	if !s.note(conn) {
+		return
+	}
+	defer s.forget(conn)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// A component that has vanished without a word must not keep its name for long.
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+	}
 	log := s.cfg.Log.With("address", conn.RemoteAddr().String())
 	l, in, err := s.handshake(conn)
 	if err != nil {
@@ -32,6 +41,7 @@ func (s *Service) serve(conn net.Conn) {
 		_, _ = conn.Write(goodbye(err)) // who is gone need not hear it
 		return
 	}
+	place.Prove()
 	log = log.With("component", l.domain)
 	log.Info("component: connected")
 	written := make(chan struct{})
@@ -58,19 +68,8 @@ func (l *link) guardedRead(in *input) (err error) {
 	return l.read(in)
 }
 
-func (s *Service) forget(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, conn)
-}
-
 // handshake answers the stream's header and checks the proof (XEP-0114 §3).
 func (s *Service) handshake(conn net.Conn) (*link, *input, error) {
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.halfOpen--
-	}()
 	if err := conn.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
 		return nil, nil, err
 	}

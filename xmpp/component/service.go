@@ -19,6 +19,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -26,9 +27,10 @@ import (
 type Config struct {
 	Secrets map[string]string // by domain, in its normal form
 
-	MaxStanza   int // bytes; default 256 kB
-	QueueMax    int // bytes that wait for a component which does not read; default 4 MB
-	MaxHalfOpen int // connections that have not proved anything yet; default 64
+	MaxStanza      int // bytes; default 256 kB
+	QueueMax       int // bytes that wait for a component which does not read; default 4 MB
+	MaxConnections int // in all; default 1024
+	MaxHalfOpen    int // connections of one address that have not proved anything yet; default 64
 
 	HandshakeTimeout time.Duration // from the first byte to the proof; default 10 s
 	StanzaTimeout    time.Duration // from the first to the last byte of a stanza; default 60 s
@@ -45,6 +47,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	c.MaxStanza = cmp.Or(c.MaxStanza, 256<<10)
 	c.QueueMax = cmp.Or(c.QueueMax, 4<<20)
+	c.MaxConnections = cmp.Or(c.MaxConnections, 1024)
 	c.MaxHalfOpen = cmp.Or(c.MaxHalfOpen, 64)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.StanzaTimeout = cmp.Or(c.StanzaTimeout, time.Minute)
@@ -53,20 +56,20 @@ func (c *Config) setDefaults() {
 
 // Service has the connections of components.
 type Service struct {
-	cfg Config
+	cfg     Config
+	gate    *admission.Gate
+	serving sync.WaitGroup
 
-	mu       sync.RWMutex
-	links    map[string]*link // by domain, of those that have proved who they are
-	conns    map[net.Conn]struct{}
-	halfOpen int
-	closed   bool
-	serving  sync.WaitGroup
+	mu     sync.RWMutex
+	links  map[string]*link // by domain, of those that have proved who they are
+	conns  map[net.Conn]struct{}
+	closed bool
 }
 
 // New makes a service without connections.
 func New(cfg Config) *Service {
 	cfg.setDefaults()
-	return &Service{cfg: cfg, links: map[string]*link{}, conns: map[net.Conn]struct{}{}}
+	return &Service{cfg: cfg, gate: admission.New(cfg.MaxConnections, cfg.MaxHalfOpen), links: map[string]*link{}, conns: map[net.Conn]struct{}{}}
 }
 
 // Serves reports whether a domain is a component's, connected or not.
@@ -123,21 +126,28 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// admit starts to serve a connection, unless too many are half open.
+// admit starts to serve a connection, unless there are too many.
 func (s *Service) admit(conn net.Conn) bool {
+	return s.gate.Enter(admission.AddressOf(conn), func(place *admission.Place) {
+		s.serving.Go(func() { s.serve(conn, place) })
+	})
+}
+
+// note makes a connection known to Shutdown, unless that has begun.
+func (s *Service) note(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.halfOpen >= s.cfg.MaxHalfOpen {
+	if s.closed {
 		return false
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		// A component that has vanished without a word must not keep its name for long.
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
-	}
 	s.conns[conn] = struct{}{}
-	s.halfOpen++
-	s.serving.Go(func() { s.serve(conn) })
 	return true
+}
+
+func (s *Service) forget(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
 }
 
 // enter makes a link the one of its domain, unless there is another.
@@ -161,6 +171,7 @@ func (s *Service) leave(l *link) {
 
 // Shutdown tells the components that the server ends, and waits until they have read what was sent to them, or until ctx ends.
 func (s *Service) Shutdown(ctx context.Context) {
+	s.gate.Close()
 	s.mu.Lock()
 	s.closed = true
 	for conn := range s.conns {

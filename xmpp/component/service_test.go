@@ -118,8 +118,8 @@ func played(t *testing.T, change func(*Config), play func(*testing.T, *desk)) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		d.Shutdown(ctx)
-		if len(d.conns) > 0 || d.halfOpen != 0 {
-			t.Errorf("%d connections are left, %d half open", len(d.conns), d.halfOpen)
+		if all, halfOpen := d.gate.Count(); len(d.conns) > 0 || all != 0 || halfOpen != 0 {
+			t.Errorf("%d connections are left, %d counted, %d half open", len(d.conns), all, halfOpen)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"mellium.im/xmpp/stanza"
 	"mellium.im/xmpp/stream"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -22,7 +23,7 @@ import (
 type Federation struct {
 	cfg     Config
 	keys    keyring
-	gate    *gate
+	gate    *admission.Gate
 	ctx     context.Context // ends with Shutdown: for what waits for others
 	cancel  context.CancelFunc
 	numbers atomic.Uint64
@@ -56,7 +57,7 @@ func New(cfg Config) (*Federation, error) {
 		cfg.Secret = []byte(rand.Text())
 	}
 	f := &Federation{
-		cfg: cfg, keys: newKeyring(cfg.Secret), gate: newGate(cfg.MaxConnections, cfg.MaxHalfOpen),
+		cfg: cfg, keys: newKeyring(cfg.Secret), gate: admission.New(cfg.MaxConnections, cfg.MaxHalfOpen),
 		sendingSlots: make(chan struct{}, cfg.MaxConnecting), verifyingSlots: make(chan struct{}, cfg.MaxConnecting),
 		listeners: map[net.Listener]struct{}{}, links: map[*link]struct{}{}, routes: map[pair]*route{}, failures: map[string]*failure{},
 	}
@@ -104,16 +105,9 @@ func (f *Federation) accept(ctx context.Context, l net.Listener, direct bool) er
 
 // admit serves a connection unless there are too many.
 func (f *Federation) admit(conn net.Conn, direct bool) {
-	var from netip.Addr
-	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		from = ap.Addr().Unmap()
-	}
-	if !f.gate.enter(from) {
-		conn.Close()
-		return
-	}
-	if !f.spawn(func() { f.receive(conn, from, direct) }) {
-		f.gate.leave(from, true)
+	if !f.gate.Enter(admission.AddressOf(conn), func(place *admission.Place) {
+		f.work.Go(func() { f.receive(conn, place, direct) })
+	}) {
 		conn.Close()
 	}
 }
@@ -180,6 +174,7 @@ func (f *Federation) Shutdown(ctx context.Context) error {
 		links = append(links, s)
 	}
 	f.mu.Unlock()
+	f.gate.Close()
 	f.cancel()
 	for _, s := range links {
 		s.end(stream.SystemShutdown)

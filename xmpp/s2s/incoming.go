@@ -6,26 +6,20 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"mellium.im/xmpp/stream"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
 // receive serves a stream that another server has begun. It is the stream's reader goroutine.
-func (f *Federation) receive(conn net.Conn, from netip.Addr, direct bool) {
+func (f *Federation) receive(conn net.Conn, place *admission.Place, direct bool) {
 	s := f.newLink(conn, false)
-	var known atomic.Bool
-	s.release = func() {
-		if known.CompareAndSwap(false, true) {
-			f.gate.verified(from)
-		}
-	}
-	defer func() { f.gate.leave(from, known.CompareAndSwap(false, true)) }()
+	s.release = place.Prove
+	defer place.Leave()
 	f.enter(s)
 	err := s.guarded(func() error {
 		if err := s.welcome(direct); err != nil {

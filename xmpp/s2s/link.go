@@ -16,6 +16,7 @@ import (
 
 	"mellium.im/xmpp/stream"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -66,15 +67,12 @@ type link struct {
 
 func (f *Federation) newLink(conn net.Conn, outgoing bool) *link {
 	s := &link{
-		fed: f, number: f.numbers.Add(1), outgoing: outgoing, since: time.Now(), raw: conn, conn: conn,
+		fed: f, number: f.numbers.Add(1), outgoing: outgoing, since: time.Now(), address: admission.AddressOf(conn), raw: conn, conn: conn,
 		scanner: scan.NewServerStream(strangers), until: time.Now().Add(f.cfg.NegotiateTimeout), locals: map[string]bool{},
 		writer: newWriter(),
 	}
 	s.verified.Store(&map[string]bool{})
 	s.used.Store(time.Now().Unix())
-	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		s.address = ap.Addr().Unmap()
-	}
 	s.log = f.cfg.Log.With("stream", s.number, "address", s.address)
 	return s
 }
