@@ -18,6 +18,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rolecall/rolecall/internal/saslprep"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -58,9 +59,9 @@ func (d *Directory) CheckPassword(ctx context.Context, user uc.UserID, password 
 	if may {
 		keys = *had.Of(h.set)
 	}
-	prepared, err := saslprep(password)
-	got, derr := deriveKeys(h.new, prepared, keys.Salt, keys.Iterations)
-	right := err == nil && derr == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
+	prepared, ok := saslprep.Prepare(password)
+	got, err := deriveKeys(h.new, prepared, keys.Salt, keys.Iterations)
+	right := ok && err == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
 	if right {
 		d.completeKeys(ctx, u, prepared)
 	}
@@ -124,9 +125,9 @@ func (d *Directory) passwordKeys(password string) (uc.PasswordKeys, error) {
 
 // derivePassword makes the keys of a password for all hashes.
 func (d *Directory) derivePassword(password string) (uc.PasswordKeys, error) {
-	prepared, err := saslprep(password)
-	if err != nil {
-		return uc.PasswordKeys{}, err
+	prepared, ok := saslprep.Prepare(password)
+	if !ok {
+		return uc.PasswordKeys{}, uc.FieldError(uc.ErrInvalid, "password", "the password has characters that cannot be typed everywhere")
 	}
 	return d.deriveFor(uc.AllHashes, prepared)
 }

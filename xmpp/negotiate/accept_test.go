@@ -197,7 +197,8 @@ func TestLimiterIsAsked(t *testing.T) {
 	cfg, l := config(), &limiter{wait: time.Millisecond}
 	cfg.Limiter = l
 	w := openTLS(t, serve(t, cfg), clientTLS())
-	for _, c := range []struct{ message, want string }{{"\x00Anna\x00wrong", "<not-authorized"}, {"\x00nobody\x00x", "<not-authorized"}, {anna, "<success"}} {
+	for _, c := range []struct{ message, want string }{{"\x00Anna\x00wrong", "<not-authorized"}, {"\x00nobody\x00x", "<not-authorized"},
+		{"\x00anna\x00" + password[:3] + "\u00ad" + password[3:], "<success"}} { // as it is after RFC 4013
 		w.send(t, auth(c.message))
 		if got := w.receive(t); !strings.Contains(got, c.want) {
 			t.Errorf("%s, want %s", got, c.want)

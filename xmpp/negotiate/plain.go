@@ -5,10 +5,8 @@ import (
 	"crypto/pbkdf2"
 	"crypto/subtle"
 	"strings"
-	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
+	"github.com/rolecall/rolecall/internal/saslprep"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -25,7 +23,10 @@ func (n *negotiation) plain(ctx context.Context, message []byte) (*identity, []b
 	if err := n.permit(ctx, a.login); err != nil {
 		return nil, nil, err
 	}
-	password := prepared(parts[2])
+	password, ok := saslprep.Prepare(parts[2])
+	if !ok {
+		password = parts[2] // no account here has such a one; elsewhere they may
+	}
 	right, err := n.passwordRight(ctx, a, password)
 	if err != nil {
 		return nil, nil, err
@@ -98,14 +99,4 @@ func (n *negotiation) completeKeys(ctx context.Context, a *account, password str
 	if err := n.cfg.Accounts.AddKeys(ctx, a.user, a.keys, add); err != nil {
 		n.log().Warn("xmpp: keys that a password lacks were not added", "login", a.login, "cause", err)
 	}
-}
-
-// prepared brings a password into the form in which its keys were made (RFC 4013 §2.1, §2.2).
-func prepared(password string) string {
-	return norm.NFKC.String(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Zs, r) {
-			return ' '
-		}
-		return r
-	}, password))
 }

@@ -1,4 +1,6 @@
-package directory
+// Package saslprep brings passwords into the one form in which they are hashed and compared (RFC 4013), however
+// they were typed.
+package saslprep
 
 import (
 	"strings"
@@ -6,8 +8,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/rolecall/rolecall/internal/uc"
 )
 
 // toNothing is the table of characters commonly mapped to nothing (RFC 3454 table B.1).
@@ -17,10 +17,10 @@ var toNothing = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0xFE00, Hi: 0xFE0F, Stride: 1}, {Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1},
 }, LatinOffset: 1}
 
-// saslprep prepares a password for hashing (RFC 4013 §2): spaces become the ASCII space, invisible
-// characters vanish, the rest is brought into Unicode form KC. Characters that nobody can type are
-// refused. The check of bidirectional text (RFC 4013 §2.4) is left out: it would only refuse passwords.
-func saslprep(password string) (string, error) {
+// Prepare prepares a password (RFC 4013 §2): spaces become the ASCII space, invisible characters vanish, the rest
+// is brought into Unicode form KC. ok is false if there are characters in it that nobody can type. The check of
+// bidirectional text (RFC 4013 §2.4) is left out: it would only refuse passwords.
+func Prepare(password string) (prepared string, ok bool) {
 	mapped := strings.Map(func(r rune) rune {
 		switch {
 		case unicode.Is(toNothing, r): // RFC 4013 §2.1
@@ -30,11 +30,8 @@ func saslprep(password string) (string, error) {
 		}
 		return r
 	}, password)
-	prepared := norm.NFKC.String(mapped)                                           // RFC 4013 §2.2
-	if !utf8.ValidString(password) || strings.ContainsFunc(prepared, prohibited) { // RFC 4013 §2.3
-		return "", uc.FieldError(uc.ErrInvalid, "password", "the password has characters that cannot be typed everywhere")
-	}
-	return prepared, nil
+	prepared = norm.NFKC.String(mapped)                                                        // RFC 4013 §2.2
+	return prepared, utf8.ValidString(password) && !strings.ContainsFunc(prepared, prohibited) // RFC 4013 §2.3
 }
 
 func prohibited(r rune) bool {
