@@ -1,7 +1,7 @@
 package sip
 
 import (
-	"math/rand/v2"
+	"crypto/rand"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -68,7 +68,9 @@ func (j *joining) askAgain() {
 		j.fail(sip.StatusGatewayTimeout, "Gateway Time-out", uc.Errorf(uc.ErrConflict, "who waits is busy with something else"))
 		return
 	}
-	j.call.after(2100*time.Millisecond+rand.N(1900*time.Millisecond), j.ask) //nolint:gosec // not to meet again
+	var chance [1]byte
+	rand.Read(chance[:])                                                                   //nolint:errcheck // never fails
+	j.call.after(2100*time.Millisecond+time.Duration(chance[0])*7*time.Millisecond, j.ask) // so as not to meet again
 }
 
 // onResponse takes the response of the one that waits; nil means that there will be none.
