@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -50,8 +51,10 @@ func (t *trimmer) due(allocated, live uint64, used time.Duration) bool {
 	return true
 }
 
-// trim gives memory back whenever it is due, until ctx ends.
+// trim lets garbage gather while there is much to do, and gives memory back whenever it is due, until ctx ends.
 func trim(ctx context.Context) {
+	ballast := newBallast()
+	defer runtime.KeepAlive(ballast)
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
@@ -66,7 +69,8 @@ func trim(ctx context.Context) {
 		metrics.Read(samples)
 		before := used
 		used = processorTime()
-		if t.due(samples[0].Value.Uint64(), samples[1].Value.Uint64(), used-before) {
+		live := samples[1].Value.Uint64()
+		if t.due(samples[0].Value.Uint64(), live-min(live, uint64(len(ballast))), used-before) {
 			debug.FreeOSMemory()
 			used = processorTime() // without what the trim itself has taken
 		}
