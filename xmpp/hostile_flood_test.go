@@ -225,3 +225,39 @@ func TestSlotFlood(t *testing.T) {
 	b.expect(t, "put url='")
 	witness.unharmed(t)
 }
+
+// TestForeignFlood lets another server send as fast as it can, to a client that reads and to one that does not: others talk
+// meanwhile, and whoever reads gets everything. How fast one server may be is s2s.TestFlood's.
+func TestForeignFlood(t *testing.T) {
+	const sent = 3000
+	w := start(t, func(c *Config) { c.QueueSoft, c.QueueHard = 64<<10, 1<<20 })
+	other := w.otherServer("other.example")
+	witness := w.witness()
+	anna := w.must("anna", "reads")
+	w.must("ben", "sleeps")
+	flood := func(to string, size int) (done chan error) {
+		done = make(chan error, 1)
+		go func() {
+			for i := range sent {
+				if err := other.Send(t.Context(), fmt.Sprintf("<message from='zoe@other.example' to='%s' type='chat' id='f%d.'><body>%s</body></message>",
+					to, i, strings.Repeat("x", size))); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+		return done
+	}
+	first, _ := flood("anna@example.org/reads", 100), flood("ben@example.org/sleeps", 1000)
+	for i := range sent {
+		anna.expect(t, fmt.Sprintf("id='f%d.'", i))
+		if i%1000 == 500 {
+			witness.unharmed(t)
+		}
+	}
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	witness.unharmed(t)
+}

@@ -38,7 +38,7 @@ import (
 //	                                        TestUnknownLoginsLookLikeOthers, TestUnknownLoginsCostTheSame,
 //	                                        testdata/guessing.script, TestOfferByAddress; ldap.TestCheck
 //	tokens that can be guessed              arch.TestImports: no math/rand
-//	too many stanzas                        TestTooFast
+//	too many stanzas                        TestTooFast; of another server: TestForeignFlood, s2s.TestFlood
 //	addresses in odd Unicode                TestOddAddresses
 //	long names and ids                      TestLongNames
 //	answers that nobody asked for           TestUnwantedAnswers

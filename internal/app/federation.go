@@ -20,6 +20,8 @@ type FederationConfig struct {
 	ListenTLS    string   `name:"listen-s2s-tls" help:"Address for other servers that begin with TLS (XEP-0368); empty switches it off."`
 	Domains      []string `name:"s2s-domains" help:"Domains that messages may go to and come from; empty allows all."`
 	Certificates bool     `name:"s2s-certificates" help:"Talk only to servers with a valid certificate; without it one may prove by DNS who it is (dialback), over TLS with any certificate."`
+	MaxRate      int      `name:"s2s-max-rate" help:"Stanzas a second that one other server may send, on all its connections; one that sends more is slowed, nothing is dropped. Servers of one registered domain, as example.org, count as one. 0 is no limit." default:"1000"`
+	MaxBytes     int      `name:"s2s-max-bytes" help:"Bytes a second that one other server may send, likewise." default:"1048576"`
 	CAFile       string   `name:"s2s-ca-file" help:"Certificates to trust besides the machine's, PEM."`
 }
 
@@ -31,6 +33,9 @@ func (c FederationConfig) validate() error {
 		if err := validDomain(domain); err != nil {
 			return err
 		}
+	}
+	if c.MaxRate < 0 || c.MaxBytes < 0 {
+		return errors.New("s2s-max-rate and s2s-max-bytes must not be negative")
 	}
 	_, err := c.roots()
 	return err
@@ -69,7 +74,7 @@ func (a *App) newFederation(cert tls.Certificate, secret []byte, resolver s2s.Re
 		Local: a.xmpp.Local, Deliver: a.xmpp.Deliver, Undeliverable: a.xmpp.Undeliverable,
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, RootCAs: roots,
 		RequireValidCertificates: c.Certificates, Secret: append([]byte("s2s "), secret...),
-		Resolver: resolver, MaxStanza: a.cfg.XMPP.MaxStanza, Log: a.log,
+		Resolver: resolver, MaxStanza: a.cfg.XMPP.MaxStanza, MaxRate: c.MaxRate, MaxBytes: c.MaxBytes, Log: a.log,
 	}
 	if len(c.Domains) > 0 {
 		cfg.Allowed = func(domain string) bool { return slices.Contains(c.Domains, domain) }

@@ -20,7 +20,8 @@ type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addresses []string, err error)
 }
 
-// Config says whom the federation works for and what other servers may make it hold. Zero limits and times mean the defaults.
+// Config says whom the federation works for and what other servers may make it hold. Zero limits and times mean the defaults,
+// where nothing else is said.
 //
 // The functions are called from many goroutines and must not wait for other servers or clients.
 type Config struct {
@@ -62,6 +63,8 @@ type Config struct {
 	MaxConnections int // accepted, in all; default 10000
 	MaxHalfOpen    int // accepted of one address that are not verified; default 32
 	MaxPairs       int // domains that one stream may be verified for; default 64
+	MaxRate        int // stanzas a second that one server may send, on all its streams, beyond which it is slowed; 0: no limit
+	MaxBytes       int // bytes a second, likewise; 0: no limit
 
 	ConnectTimeout   time.Duration // until a stream is open or its stanzas come back; default 60 s
 	DialTimeout      time.Duration // for one address; default 10 s

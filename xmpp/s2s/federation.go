@@ -26,6 +26,7 @@ type Federation struct {
 	gate    *admission.Gate
 	ctx     context.Context // ends with Shutdown: for what waits for others
 	cancel  context.CancelFunc
+	paces   *paces
 	numbers atomic.Uint64
 
 	sendingSlots   chan struct{} // a token for each stream that is being opened
@@ -58,6 +59,7 @@ func New(cfg Config) (*Federation, error) {
 	}
 	f := &Federation{
 		cfg: cfg, keys: newKeyring(cfg.Secret), gate: admission.New(cfg.MaxConnections, cfg.MaxHalfOpen),
+		paces:        newPaces(cfg.MaxRate, cfg.MaxBytes),
 		sendingSlots: make(chan struct{}, cfg.MaxConnecting), verifyingSlots: make(chan struct{}, cfg.MaxConnecting),
 		listeners: map[net.Listener]struct{}{}, links: map[*link]struct{}{}, routes: map[pair]*route{}, failures: map[string]*failure{},
 	}

@@ -45,6 +45,8 @@ type link struct {
 	began   time.Time // when the element began that is not whole yet
 	until   time.Time // until when it has to be verified
 	relaxed bool      // the limits are those of a verified server
+	pace    *pace     // what the other side may still send
+	joined  bool      // pace is that of its server, not of this stream alone
 
 	method    string                          // by which the other side was verified, or we; of the first domain
 	verified  atomic.Pointer[map[string]bool] // domains that the other side may send for
@@ -69,7 +71,7 @@ func (f *Federation) newLink(conn net.Conn, outgoing bool) *link {
 	s := &link{
 		fed: f, number: f.numbers.Add(1), outgoing: outgoing, since: time.Now(), address: admission.AddressOf(conn), raw: conn, conn: conn,
 		scanner: scan.NewServerStream(strangers), until: time.Now().Add(f.cfg.NegotiateTimeout), locals: map[string]bool{},
-		writer: newWriter(),
+		pace: f.paces.fresh(), writer: newWriter(),
 	}
 	s.verified.Store(&map[string]bool{})
 	s.used.Store(time.Now().Unix())
@@ -108,12 +110,17 @@ func (s *link) next() (scan.Head, []byte, error) {
 		s.scanner.SetLimits(s.fed.stanzaLimits())
 	}
 	for {
+		if err := s.breathe(); err != nil {
+			return scan.Head{}, nil, err
+		}
 		head, raw, n, err := s.scanner.Next(s.buf[s.from:])
 		s.from += n
 		if err == nil {
+			s.pace.charge(1, n)
 			s.began = time.Time{}
 			return head, raw, nil
 		}
+		s.pace.charge(0, n) // spaces between elements
 		if !errors.Is(err, scan.ErrIncomplete) {
 			return scan.Head{}, nil, err
 		}
@@ -321,6 +328,7 @@ const lingering = 5 * time.Second
 // teardown says goodbye and closes the connection. Stanzas that wait on the stream go back to their routes.
 func (s *link) teardown(reason error) {
 	f := s.fed
+	defer s.leavePace()
 	rest := f.detach(s, errors.Is(reason, stream.SystemShutdown))
 	last := farewell(reason)
 	if !s.opened {
