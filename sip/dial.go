@@ -51,6 +51,9 @@ func (s *Server) mayDial(req uc.PlanRequest, dir *uc.Directory) (uc.Plan, error)
 	if req.To == "" {
 		return uc.Plan{}, uc.FieldError(uc.ErrInvalid, "to", "whom to call is missing")
 	}
+	if t, _ := dir.ByExt(req.To); t.User == req.Caller.User && t.User != 0 {
+		return uc.Plan{}, uc.FieldError(uc.ErrConflict, "to", "nobody can call themselves")
+	}
 	for _, c := range s.calls.list() {
 		if c.Caller.User == req.Caller.User && c.State == uc.CallRouting {
 			return uc.Plan{}, uc.Errorf(uc.ErrConflict, "%s is about to call somebody already", req.Caller.Name)

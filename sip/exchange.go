@@ -161,7 +161,11 @@ func (l *leg) reinvite(r *request) {
 func (x *exchange) onResponse(res *sip.Response) {
 	c := x.call
 	switch {
-	case c.exchange != x || x.ok != nil:
+	case c.exchange != x:
+		if res != nil && res.IsSuccess() {
+			x.to.settle(res)
+		}
+	case x.ok != nil:
 		if res != nil && res.IsSuccess() {
 			x.to.reacknowledge()
 		}
@@ -179,6 +183,22 @@ func (x *exchange) onResponse(res *sip.Response) {
 		x.in.answer(res.StatusCode, clean(res.Reason))
 		c.exchange = nil
 	}
+}
+
+// leave ends an exchange of a leg that has hung up while the other stays; nil is none.
+func (x *exchange) leave(l *leg) {
+	switch {
+	case x == nil || x.from != l && (x.to != l || x.ok != nil):
+		return // the ACK of who stays is still to come
+	case x.ok == nil:
+		x.in.answer(sip.StatusRequestPending, "Request Pending")
+	case x.late:
+		x.again.Stop()
+		x.to.acknowledge(x.seq, nil)
+	default:
+		x.again.Stop()
+	}
+	x.call.exchange = nil
 }
 
 // hold notes that the side which sent the re-INVITE has put the call on hold or taken it back.

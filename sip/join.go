@@ -80,7 +80,7 @@ func (j *joining) onResponse(res *sip.Response) {
 	case res != nil && res.IsProvisional():
 	case c.joining != j:
 		if res != nil && res.IsSuccess() {
-			w.acknowledge(res.CSeq().SeqNo, nil)
+			w.settle(res)
 		}
 	case res == nil || res.StatusCode == sip.StatusRequestTimeout || res.StatusCode == sip.StatusCallTransactionDoesNotExists:
 		j.lost()

@@ -133,6 +133,15 @@ func (l *leg) acknowledge(seq uint32, sdp []byte) {
 	l.reacknowledge()
 }
 
+// settle acknowledges a 2xx to a re-INVITE whose answer nobody waits for any more.
+func (l *leg) settle(res *sip.Response) {
+	if seq := res.CSeq().SeqNo; l.acked == nil || l.acked.CSeq().SeqNo != seq {
+		l.acknowledge(seq, nil)
+		return
+	}
+	l.reacknowledge()
+}
+
 // reacknowledge sends the last ACK again: the peer has sent its 2xx again.
 func (l *leg) reacknowledge() {
 	if l.acked == nil {

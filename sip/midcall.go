@@ -52,6 +52,7 @@ func (l *leg) onBye(r *request) {
 	case l != c.caller && l != c.winner && !fresh:
 		return // it has lost already
 	case c.transfer != nil && l == c.transfer.leaving:
+		c.exchange.leave(l)
 		return // who stays waits for who comes
 	case l == c.caller && c.winner == nil && l.invite != nil:
 		c.withdraw(fork.CallerGone{})
