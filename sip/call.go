@@ -16,6 +16,7 @@ import (
 // others post to its mailbox. It lives until the call has ended and every leg is wound up.
 type call struct {
 	s     *Server
+	name  string // the identifier with which it began
 	log   *slog.Logger
 	box   *mailbox
 	state uc.Call

@@ -82,7 +82,9 @@ func (t *calls) remove(c *call) {
 	defer t.mu.Unlock()
 	delete(t.byID, c.state.ID)
 	for _, l := range c.known() {
-		delete(t.byDialog, l.id)
+		if t.byDialog[l.id] == l { // else another call has adopted it
+			delete(t.byDialog, l.id)
+		}
 		if l.invite != nil {
 			delete(t.byInvite, idOf(l.invite))
 		}

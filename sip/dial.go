@@ -33,6 +33,7 @@ func (s *Server) Dial(ctx context.Context, user uc.UserID, to string, by uc.Acto
 		s: s, box: newMailbox(), media: s.pool.NewSession(), hops: 70, changed: true, request: req, plan: own,
 		state: uc.Call{ID: newTag(), State: uc.CallRouting, Class: own.Class, Caller: req.Caller, Called: called(dir, req.To), Began: req.Now},
 	}
+	c.name = c.state.ID
 	c.log = s.deps.Log.With("call", c.state.ID)
 	begun := c.snapshot()
 	if s.draining.Load() || !s.calls.add(c, s.cfg.MaxCalls) {

@@ -3,7 +3,9 @@ package sip
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/uc"
@@ -135,5 +137,64 @@ func TestTransferTakesTooLong(t *testing.T) {
 	// Now it can be transferred elsewhere.
 	if err := w.Transfer(ctx, call.ID, "56", false, boss); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestConsultation has Ben talk to Anna, ask Cleo, and bring the two together from his phone: they hear each other.
+func TestConsultation(t *testing.T) {
+	w := newWorld(t, nil)
+	ctx := deadline(t)
+	first, second, phone := w.phone(t, annaDesk), w.phone(t, cleoDesk), w.dial(t, "udp", benDesk)
+	events := w.bus.Subscribe(1000, uc.CallChanged{})
+	talk := func(ext, id string, callee *agent.Agent) (answer string) {
+		phone.say(t, callerRequest("INVITE", ext, id, 1, "", testSDP))
+		refusal := phone.expect(t, ctx, "SIP/2.0 407")
+		phone.say(t, strings.NewReplacer("To: <sip:"+ext+"@example.org>", "To: "+field(refusal, "To"), "-ACK-", "-INVITE-").Replace(
+			callerRequest("ACK", ext, id, 1, "", "")))
+		phone.say(t, callerRequest("INVITE", ext, id, 2, "Proxy-Authorization: $digest\n", testSDP))
+		if _, err := callee.WaitFor(ctx, agent.Ringing); err != nil {
+			t.Fatal(err)
+		}
+		if err := callee.Answer(); err != nil {
+			t.Fatal(err)
+		}
+		answer = phone.expect(t, ctx, "SIP/2.0 200")
+		phone.say(t, strings.Replace(callerRequest("ACK", ext, id, 2, "", ""), "To: <sip:"+ext+"@example.org>", "To: "+field(answer, "To"), 1))
+		return answer
+	}
+	to := field(talk("12", "one", first), "To")
+	asked := talk("56", "two", second)
+	_, ours, _ := strings.Cut(field(asked, "To"), "tag=")
+	_, its, _ := strings.Cut(field(asked, "From"), "tag=")
+	phone.say(t, strings.Replace(callerRequest("REFER", "12", "one", 3,
+		"Refer-To: <sip:56@example.org?Replaces=two%3Bto-tag%3D"+ours+"%3Bfrom-tag%3D"+its+">\n", ""), "To: <sip:12@example.org>", "To: "+to, 1))
+	var left []string
+	next := await(t, events, func(e uc.CallChanged) bool {
+		if e.Call.State == uc.CallEnded {
+			left = append(left, e.Call.Cause)
+		}
+		return e.Call.State == uc.CallAnswered && e.Call.Caller.User == anna
+	}).Call
+	for len(left) < 2 {
+		left = append(left, await(t, events, func(e uc.CallChanged) bool { return e.Call.State == uc.CallEnded }).Call.Cause)
+	}
+	if slices.Sort(left); !slices.Equal(left, []string{"transferred to 12 by ben", "transferred to 56 by ben"}) {
+		t.Errorf("the calls ended because %q", left)
+	}
+	if next.Called.User != cleo || w.UserCalls(anna) != 1 || w.UserCalls(cleo) != 1 || w.UserCalls(ben) != 0 {
+		t.Errorf("call is %+v", next)
+	}
+	one, two := first.Heard(), second.Heard()
+	for first.Heard() < one+5 || second.Heard() < two+5 {
+		if ctx.Err() != nil {
+			t.Fatalf("Anna heard %d, Cleo %d", first.Heard()-one, second.Heard()-two)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := first.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.WaitFor(ctx, agent.Ended); err != nil {
+		t.Fatal(err)
 	}
 }

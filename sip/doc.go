@@ -1,7 +1,7 @@
 // Package sip is the telephony engine: a registrar, a back-to-back user agent with anchored media, and
 // the busy lamps of telephones. It implements RFC 3261 with the updates that telephones meet in
-// practice: RFC 3264 and 3311 (offer/answer, UPDATE passed through), 3326 (Reason), 3327 (Path), 3515 and
-// 3892 (REFER without Replaces), 3581 (rport), 3725 (third party call control), 4235 (dialog-info), 5626 (connection reuse, +sip.instance, keep-alives), 6026 (2xx and
+// practice: RFC 3264 and 3311 (offer/answer, UPDATE passed through), 3326 (Reason), 3327 (Path), 3515,
+// 3891 and 3892 (REFER, Replaces in Refer-To, Referred-By), 3581 (rport), 3725 (third party call control), 4235 (dialog-info), 5626 (connection reuse, +sip.instance, keep-alives), 6026 (2xx and
 // transactions), 6665 (events), 7616 and 8760 (digest with MD5 and SHA-256).
 //
 // The layers, from the wire inwards, one file each:
@@ -15,6 +15,7 @@
 //	dial, transfer calls that begin at nobody's wish but ours, or go on with somebody else
 //	join           brings two legs together that have not called each other
 //	refer          a telephone that transfers its call
+//	replaces       and brings the other parties of two calls together
 //	lamp           subscriptions to the dialog state of an extension
 //
 // What a call does is decided by sip/plan (pure), how its branches ring by sip/fork (pure); sip/media

@@ -56,6 +56,7 @@ func (s *Server) newCall(r *request, device *uc.Device) *call {
 		s: s, box: newMailbox(), media: s.pool.NewSession(), hops: r.MaxForwards().Val(), changed: true,
 		state: uc.Call{ID: newTag(), State: uc.CallRouting, Caller: caller, Called: called(dir, r.Recipient.User), Began: s.deps.Now()},
 	}
+	c.name = c.state.ID
 	c.log = s.deps.Log.With("call", c.state.ID)
 	c.caller = &leg{dialog: acceptDialog(r, newTag()), call: c, invite: r,
 		side: media.Caller, state: uc.Leg{User: caller.User, Device: device.ID, Caller: true, State: uc.LegTrying}}

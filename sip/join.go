@@ -37,7 +37,7 @@ func (j *joining) ask() {
 		j.askAgain()
 		return
 	}
-	c.media.Renew(j.fresh.side)
+	c.media.Renew(j.fresh.side, j.fresh.past)
 	sdp, err := c.describeOffer(j.fresh)
 	if err != nil {
 		j.fail(sip.StatusNotAcceptableHere, "Not Acceptable Here", err)

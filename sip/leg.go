@@ -23,7 +23,8 @@ type leg struct {
 	answer  *sip.Response // its 2xx
 	arrived bool          // any response has come
 
-	referred bool // it has sent a REFER
+	referred bool       // it has sent a REFER
+	past     media.Past // what it has seen in another call, before it was adopted
 
 	acked       *sip.Request // our ACK of its last 2xx, to be sent again
 	established bool         // a 2xx went over it, so that it ends with BYE

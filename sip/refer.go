@@ -13,7 +13,7 @@ import (
 // It is told how that goes by NOTIFY, and with BYE when the other has answered.
 func (l *leg) refer(r *request) {
 	c := l.call
-	to, fault := l.referTo(r)
+	to, with, fault := l.referTo(r)
 	if fault != nil {
 		r.refuse(fault)
 		return
@@ -35,23 +35,34 @@ func (l *leg) refer(r *request) {
 	l.referred = true
 	r.answer(sip.StatusAccepted, "Accepted", "Contact", "<"+l.contact.String()+">", "Allow", allowed)
 	progress.notify(sip.StatusTrying, "Trying")
-	if err := c.mayTransfer(kept, to); err != nil {
-		c.log.Info("not transferred", "to", to, "cause", err)
-		progress.notify(sip.StatusForbidden, "Forbidden")
+	t := &transfer{call: c, kept: kept, leaving: l, to: called(dir, to), report: progress.notify, by: by}
+	if with != nil {
+		c.exchangeParties(t, with)
 		return
 	}
-	c.give(&transfer{call: c, kept: kept, leaving: l, to: called(dir, to), report: progress.notify, by: by})
+	c.giveIfAllowed(t)
 }
 
-// referTo reads the extension that a REFER names.
-func (l *leg) referTo(r *request) (string, *fault) {
+// giveIfAllowed begins a transfer that a telephone has asked for, or tells it that it must not be.
+func (c *call) giveIfAllowed(t *transfer) {
+	if err := c.mayTransfer(t.kept, t.to.Number); err != nil {
+		c.log.Info("not transferred", "to", t.to.Number, "cause", err)
+		t.tell(sip.StatusForbidden, "Forbidden")
+		return
+	}
+	c.give(t)
+}
+
+// referTo reads the extension that a REFER names, and the dialog of the telephone's own that the new call is to
+// replace, if it has consulted somebody there.
+func (l *leg) referTo(r *request) (to string, with *replaced, refused *fault) {
 	values := headers(r, "refer-to")
 	if len(values) != 1 || strings.Count(values[0], "<") > 1 { // RFC 3515 §2.4.2: exactly one
-		return "", bad("One Refer-To Needed")
+		return "", nil, bad("One Refer-To Needed")
 	}
 	var uri sip.Uri
 	if _, err := sip.ParseAddressValue(values[0], &uri, nil); err != nil || uri.User == "" {
-		return "", bad("Malformed Refer-To")
+		return "", nil, bad("Malformed Refer-To")
 	}
 	method := ""
 	if uri.UriParams != nil {
@@ -59,16 +70,22 @@ func (l *leg) referTo(r *request) (string, *fault) {
 	}
 	switch {
 	case uri.Scheme != "sip" && uri.Scheme != "sips":
-		return "", &fault{status: 416, reason: "Unsupported URI Scheme"}
+		return "", nil, &fault{status: 416, reason: "Unsupported URI Scheme"}
 	case method != "" && !strings.EqualFold(method, string(sip.INVITE)):
-		return "", &fault{status: sip.StatusGlobalDecline, reason: "Decline"}
+		return "", nil, &fault{status: sip.StatusGlobalDecline, reason: "Decline"}
 	case !strings.EqualFold(uri.Host, l.call.s.cfg.Domain) && uri.Host != hostOf(l.flow.local()):
-		return "", &fault{status: sip.StatusGlobalDecline, reason: "Decline"} // there is no way out of the company
+		return "", nil, &fault{status: sip.StatusGlobalDecline, reason: "Decline"} // there is no way out of the company
 	}
-	if uri.Headers != nil && uri.Headers.Has("Replaces") {
-		return "", &fault{status: sip.StatusNotImplemented, reason: "Attended Transfer Not Implemented"}
+	if uri.Headers != nil {
+		for _, h := range uri.Headers {
+			if strings.EqualFold(h.K, "replaces") {
+				if with = readReplaces(h.V); with == nil {
+					return "", nil, bad("Malformed Replaces")
+				}
+			}
+		}
 	}
-	return uri.User, nil
+	return uri.User, with, nil
 }
 
 // referral is the subscription that a REFER makes (RFC 3515 §2.4.4).

@@ -25,6 +25,7 @@ type transfer struct {
 	by            uc.Actor
 	began         time.Time
 	back          bool                            // it comes back to who gave it away
+	fresh         *leg                            // of another call, after a consultation; nil if somebody rings
 	report        func(status int, reason string) // for the telephone that asked for it; nil if none did
 }
 

@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -156,11 +157,28 @@ func (s *Session) Hold(from Side, sdp []byte) ([]byte, error) {
 	return s.write(d, from, refused), nil
 }
 
-// Renew forgets how many m-lines one side has seen: from now on there is somebody else.
-func (s *Session) Renew(side Side) {
+// Past is what one side has seen of our session descriptions. The zero value is nothing.
+type Past struct {
+	origin origin
+	kinds  []string
+}
+
+// Past returns what one side has seen, to go on from there in another session.
+func (s *Session) Past(side Side) Past {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kinds[side] = nil
+	return Past{s.origin[side], slices.Clone(s.kinds[side])}
+}
+
+// Renew says that from now on there is somebody else on one side, who has seen something already if they
+// come from another session.
+func (s *Session) Renew(side Side, p Past) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kinds[side] = slices.Clone(p.kinds)
+	if p.origin.version != 0 {
+		s.origin[side] = p.origin
+	}
 }
 
 // open gives ports to the m-lines that want some and have none yet.

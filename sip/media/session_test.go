@@ -229,7 +229,7 @@ func TestAnotherPartyWithFewerStreams(t *testing.T) {
 	if _, err := s.Answer(Callee, append(bob.sdp(), video...), loopback); err != nil {
 		t.Fatal(err)
 	}
-	s.Renew(Callee)
+	s.Renew(Callee, Past{})
 	offer, err := s.Offer(Callee, carl.sdp(), loopback)
 	if err != nil {
 		t.Fatal(err)
