@@ -1,7 +1,8 @@
 // Package sip is the telephony engine: a registrar, a back-to-back user agent with anchored media, and
 // the busy lamps of telephones. It implements RFC 3261 with the updates that telephones meet in
 // practice: RFC 3264 and 3311 (offer/answer, UPDATE passed through), 3326 (Reason), 3327 (Path), 3515,
-// 3891 and 3892 (REFER, Replaces in Refer-To, Referred-By), 3581 (rport), 3725 (third party call control), 4235 (dialog-info), 5626 (connection reuse, +sip.instance, keep-alives), 6026 (2xx and
+// 3891 and 3892 (REFER, Replaces in Refer-To, Referred-By), 3581 (rport), 3725 (third party call
+// control), 4235 (dialog-info), 5626 (connection reuse, +sip.instance, keep-alives), 6026 (2xx and
 // transactions), 6665 (events), 7616 and 8760 (digest with MD5 and SHA-256).
 //
 // The layers, from the wire inwards, one file each:

@@ -56,9 +56,10 @@ func (c *call) exchangeParties(t *transfer, with *replaced) {
 	kept := partyOf(c.s.deps.Directory.Snapshot(), t.kept.state.User, t.kept.state.Device)
 	c.log.Info("transfer with consultation began", "with", second.call.name, "by", t.by.String())
 	posted := second.call.box.post(func() {
-		switch status, reason := second.giveAway(with.remoteTag, t, kept); {
-		case status == 0:
-		case status == sip.StatusRequestPending:
+		status, reason := second.giveAway(with.remoteTag, t, kept)
+		switch status {
+		case 0:
+		case sip.StatusRequestPending:
 			// Nobody has answered there yet, so it is a transfer without consultation.
 			c.box.post(func() {
 				if c.transfer == t {
