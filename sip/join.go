@@ -68,9 +68,14 @@ func (j *joining) askAgain() {
 		j.fail(sip.StatusGatewayTimeout, "Gateway Time-out", uc.Errorf(uc.ErrConflict, "who waits is busy with something else"))
 		return
 	}
+	j.call.after(patience(), j.ask)
+}
+
+// patience is how long we wait after a 491, so as not to meet again (RFC 3261 §14.1).
+func patience() time.Duration {
 	var chance [1]byte
-	rand.Read(chance[:])                                                                   //nolint:errcheck // never fails
-	j.call.after(2100*time.Millisecond+time.Duration(chance[0])*7*time.Millisecond, j.ask) // so as not to meet again
+	rand.Read(chance[:]) //nolint:errcheck // never fails
+	return 2100*time.Millisecond + time.Duration(chance[0])*7*time.Millisecond
 }
 
 // onResponse takes the response of the one that waits; nil means that there will be none.

@@ -1,10 +1,8 @@
 package sip
 
 import (
-	"math/rand/v2"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -144,7 +142,7 @@ func (c *call) askForOffer(t *transfer, try int) {
 		case res.IsSuccess():
 			l.settle(res)
 		case res.StatusCode == sip.StatusRequestPending && try < maxTries:
-			c.after(2100*time.Millisecond+rand.N(1900*time.Millisecond), func() { c.askForOffer(t, try+1) }) //nolint:gosec // not to meet again
+			c.after(patience(), func() { c.askForOffer(t, try+1) })
 		default:
 			fail(res.StatusCode, clean(res.Reason))
 		}
