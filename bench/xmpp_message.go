@@ -123,23 +123,33 @@ func message(to string) string {
 	return "<message to='" + to + "@" + domain + "/r' type='chat' id='m1234567890'><body>" + strings.Repeat("lorem ipsum ", 9) + "</body></message>"
 }
 
-// stalled takes how long messages between pairs are under way while one more client is sent a lot, first
-// while that client reads and then while it does not.
+// stalled takes how long messages between pairs are under way while one more client is sent 4 MB a second, first
+// while that client reads, which is the control, and then while it does not. The second takes in all that happens
+// to a client that stops reading: its queue fills, its session ends, what it did not take is stored, and so is what
+// it is sent from then on until the storage is full and the sender is refused.
+//
+// The generator has only one processor for all its clients, so a pause of its own counts as the server's. How late
+// its pacing goroutine wakes up is therefore taken beside: a figure below it says nothing. A server may slow who
+// sends too much, and who is slowed disturbs less, so what was sent is told as well. Each part lasts twice as long as
+// other phases: a sender that is slowed needs its time to fill a queue.
 func stalled(ctx context.Context, b *bench) error {
+	duration := 2 * b.o.duration
 	clients, err := b.everybody(ctx)
 	if err != nil {
 		return err
 	}
 	for _, m := range []struct {
-		reads bool
-		name  string
-	}{{true, "others' p99, with that client reading"}, {false, figStalled}} {
+		reads     bool
+		name, too string
+	}{{true, "others' p99, with that client reading", ", with that client reading"}, {false, figStalled, ", with a client that stops reading"}} {
 		before := b.memory()
-		p99, err := b.besideVictim(ctx, clients, m.reads)
+		d, err := b.besideVictim(ctx, clients, m.reads, duration)
 		if err != nil {
 			return err
 		}
-		b.r.add(m.name, p99.Seconds()*1000, "ms", false)
+		b.r.add(m.name, milliseconds(quantile(d.trips, 0.99)), "ms", false)
+		b.r.add("generator's own delay, p99"+m.too, milliseconds(quantile(d.late, 0.99)), "ms", false)
+		b.r.add("what is sent to one"+m.too, float64(d.fed)/1e6/duration.Seconds(), "MB/s", true)
 		if !m.reads {
 			b.r.add("memory for the client that does not read", float64(b.memory()-before)/1e6, "MB", false)
 		}
@@ -147,41 +157,56 @@ func stalled(ctx context.Context, b *bench) error {
 	return nil
 }
 
+// delays is what was taken beside a client that is sent a lot.
+type delays struct {
+	trips []time.Duration // of the messages of pairs, there and back
+	late  []time.Duration // how much later than planned the generator sent them
+	fed   int             // bytes that were sent to the client
+}
+
 // besideVictim paces messages between pairs, far below what servers can do, while a victim is sent about
-// 4 MB a second, and returns how long the messages were under way.
-func (b *bench) besideVictim(ctx context.Context, clients []*client, reads bool) (time.Duration, error) {
+// 4 MB a second.
+func (b *bench) besideVictim(ctx context.Context, clients []*client, reads bool, duration time.Duration) (d delays, err error) {
 	last := b.o.sessions // the office's last user, who is not online
 	victims, err := b.open(ctx, last, 1)
 	if err != nil {
-		return 0, err
+		return d, err
 	}
 	defer closeAll(victims)
 	if reads {
 		count(victims)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	feeder := clients[len(clients)/2]
-	wg.Go(func() { feed(ctx, feeder, userName(last), b.o.duration) })
-	return paced(ctx, clients, min(b.o.pairs, 50), b.o.duration)
+	wg.Go(func() { d.fed = feed(ctx, clients[len(clients)/2], userName(last), duration) })
+	trips, late, err := paced(ctx, clients, min(b.o.pairs, 50), duration)
+	stop()
+	wg.Wait()
+	d.trips, d.late = trips, late
+	return d, err
 }
 
-// feed sends a thousand messages of 4 kB a second. Each write may take long: servers slow such senders down.
-func feed(ctx context.Context, from *client, to string, d time.Duration) {
-	text := "<message to='" + to + "@" + domain + "/r' type='chat'><body>" + strings.Repeat("lorem ipsum ", 340) + "</body></message>"
-	_ = from.conn.SetWriteDeadline(time.Now().Add(d + 2*time.Second)) // fails as the write does
-	for began := time.Now(); time.Since(began) < d && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		if from.send(strings.Repeat(text, 10)) != nil {
-			return
+// feed sends a thousand messages of 4 kB a second and returns how many bytes went out. Each write may take long:
+// servers slow such senders down.
+func feed(ctx context.Context, from *client, to string, d time.Duration) (sent int) {
+	text := strings.Repeat("<message to='"+to+"@"+domain+"/r' type='chat'><body>"+strings.Repeat("lorem ipsum ", 340)+"</body></message>", 10)
+	began := time.Now()
+	_ = from.conn.SetWriteDeadline(began.Add(d + 2*time.Second)) // fails as the write does
+	for time.Since(began) < d && ctx.Err() == nil {
+		if from.send(text) != nil {
+			return sent // and the phases behind this one do without the sender
 		}
+		sent += len(text)
+		time.Sleep(time.Until(began.Add(time.Duration(sent/len(text)) * 10 * time.Millisecond))) // not at all if it is late
 	}
+	_ = from.conn.SetWriteDeadline(time.Time{})
+	return sent
 }
 
-// paced has each pair exchange a message every 20 ms and returns the p99 of the round trips.
-func paced(ctx context.Context, clients []*client, pairs int, d time.Duration) (time.Duration, error) {
-	const every = 20 * time.Millisecond
+// paced has each pair exchange a message every 20 ms and returns how long the round trips took, and how much
+// later than planned this goroutine woke up to send.
+func paced(ctx context.Context, clients []*client, pairs int, d time.Duration) (trips, late []time.Duration, err error) {
+	pause := 20 * time.Millisecond / time.Duration(pairs)
 	times := make([][]time.Duration, pairs)
 	sent := make([]atomic.Int64, pairs) // when, or 0 while there is no message under way
 	for i := range pairs {
@@ -198,19 +223,22 @@ func paced(ctx context.Context, clients []*client, pairs int, d time.Duration) (
 		for i := range pairs {
 			if sent[i].CompareAndSwap(0, time.Now().UnixNano()) {
 				if err := clients[i].send(message(clients[len(clients)-1-i].name)); err != nil {
-					return 0, err
+					return nil, nil, err
 				}
 			}
-			time.Sleep(every / time.Duration(pairs))
+			asleep := time.Now()
+			time.Sleep(pause)
+			late = append(late, time.Since(asleep)-pause)
 		}
 	}
 	time.Sleep(time.Second) // what is still under way
-	var all []time.Duration
 	for i := range times {
 		if at := sent[i].Load(); at != 0 {
-			all = append(all, time.Duration(time.Now().UnixNano()-at)) // no answer yet
+			trips = append(trips, time.Duration(time.Now().UnixNano()-at)) // no answer yet
 		}
-		all = append(all, times[i]...)
+		trips = append(trips, times[i]...)
 	}
-	return quantile(all, 0.99), ctx.Err()
+	return trips, late, ctx.Err()
 }
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
