@@ -42,6 +42,7 @@ type account struct {
 
 	pep pep // what the user publishes
 
+	storage   storage // of messages for when the user is back
 	offlineMu sync.Mutex
 	draining  *session // is being sent the offline messages
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -27,9 +26,8 @@ const (
 
 // How messages get from the line into the database.
 const (
-	archiveDelay = 50 * time.Millisecond // how long the first waits for others to share its transaction
-	archiveLine  = 4 << 20               // bytes in line from which on senders wait
-	archiveSpare = 1 << 20               // bytes of a buffer that is used again
+	archiveLine  = 4 << 20 // bytes in line from which on senders wait
+	archiveSpare = 1 << 20 // bytes of a buffer that is used again
 )
 
 // archive keeps the messages of users (XEP-0313). They are put in line, and its writer commits together what
@@ -42,23 +40,18 @@ type archive struct {
 	secret cipher.Block
 	quota  int // messages of one archive; 0: as many as there are
 
-	mu        sync.Mutex
-	changed   sync.Cond // the line has been written
-	last      int64     // ID
+	line            // of what is to be written; its lock guards all below
+	last      int64 // ID
 	rows      []archiveRow
 	stanzas   []byte // of the rows
 	spare     []archiveRow
 	buffer    []byte             // spare
 	withdrawn []archiveRow       // to be taken out again
-	queued    uint64             // rows, ever
-	written   uint64             // of them
-	waiters   []archiveWaiter    // for the line to be written
 	grown     map[uc.Archive]int // messages since the archive was last trimmed
 	toTrim    map[uc.Archive]struct{}
-	closed    bool
 	block     [aes.BlockSize]byte // scratch of appendID
 
-	wake, hurry, trim chan struct{}
+	trim chan struct{}
 }
 
 // archiveRow is a message in line; from and to delimit its stanza.
@@ -67,12 +60,6 @@ type archiveRow struct {
 	id             int64
 	peer, resource string
 	from, to       int
-}
-
-// archiveWaiter is called once everything up to a place in the line is written.
-type archiveWaiter struct {
-	upTo uint64
-	call func()
 }
 
 // filed says where a message is in the archives.
@@ -94,40 +81,14 @@ func (s *Server) newArchive(ctx context.Context) (*archive, error) {
 	}
 	a := &archive{
 		store: s.deps.Store, log: s.log, secret: secret, last: last, quota: s.cfg.ArchiveQuota,
-		grown: map[uc.Archive]int{}, toTrim: map[uc.Archive]struct{}{},
-		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), trim: make(chan struct{}, 1),
+		grown: map[uc.Archive]int{}, toTrim: map[uc.Archive]struct{}{}, trim: make(chan struct{}, 1),
 	}
-	a.changed.L = &a.mu
+	a.init()
 	return a, nil
 }
 
 // run writes the line until ctx ends, and then what is left.
-func (a *archive) run(ctx context.Context) {
-	for {
-		select {
-		case <-a.wake:
-			a.gather(ctx)
-			a.write(ctx)
-		case <-ctx.Done():
-			a.mu.Lock()
-			a.closed = true
-			a.mu.Unlock()
-			a.write(context.WithoutCancel(ctx))
-			return
-		}
-	}
-}
-
-// gather waits a moment for more messages, unless somebody waits for the line to be written.
-func (a *archive) gather(ctx context.Context) {
-	timer := time.NewTimer(archiveDelay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-a.hurry:
-	case <-ctx.Done():
-	}
-}
+func (a *archive) run(ctx context.Context) { a.serve(ctx, a.write) }
 
 // write commits what is in line.
 func (a *archive) write(ctx context.Context) {
@@ -151,25 +112,9 @@ func (a *archive) write(ctx context.Context) {
 	if cap(stanzas) <= archiveSpare {
 		a.buffer = stanzas
 	}
-	a.written += uint64(len(rows) + len(withdrawn))
-	a.changed.Broadcast()
-	called := a.takeWaiters()
+	called := a.wrote(len(rows) + len(withdrawn))
 	a.mu.Unlock()
-	for _, w := range called {
-		w.call()
-	}
-}
-
-// takeWaiters returns those whose wait is over; mu is held.
-func (a *archive) takeWaiters() (over []archiveWaiter) {
-	a.waiters = slices.DeleteFunc(a.waiters, func(w archiveWaiter) bool {
-		if w.upTo > a.written {
-			return false
-		}
-		over = append(over, w)
-		return true
-	})
-	return over
+	called.call()
 }
 
 // remove takes messages out of archives.
@@ -197,42 +142,6 @@ func (a *archive) save(ctx context.Context, list []uc.ArchivedMessage) {
 	}
 }
 
-// sync waits until everything that was put in line is written.
-func (a *archive) sync() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waitUntil(a.queued)
-}
-
-// await waits until the line is written up to a place.
-func (a *archive) await(upTo uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waitUntil(upTo)
-}
-
-func (a *archive) waitUntil(upTo uint64) {
-	for a.written < upTo && !a.closed {
-		signal(a.hurry)
-		signal(a.wake)
-		a.changed.Wait()
-	}
-}
-
-// after calls f, in the goroutine of the writer, when the line is written up to a place. If it is already,
-// after does nothing and returns false.
-func (a *archive) after(upTo uint64, f func()) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.written >= upTo || a.closed {
-		return false
-	}
-	a.waiters = append(a.waiters, archiveWaiter{upTo, f})
-	signal(a.hurry)
-	signal(a.wake)
-	return true
-}
-
 // withdraw takes a message out again that its sender was refused.
 func (a *archive) withdraw(f filed) {
 	if f.id == 0 {
@@ -253,14 +162,6 @@ func (a *archive) withdraw(f filed) {
 		a.queued++
 	}
 	signal(a.wake)
-}
-
-// signal puts a token into a channel that holds one.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 // put puts a message in line for its sender, its recipient or both; nil is for neither. It appends the ID

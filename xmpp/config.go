@@ -121,7 +121,7 @@ type Store interface {
 	RosterItems(context.Context, uc.UserID) ([]uc.RosterItem, error)
 	PutRosterItem(context.Context, uc.RosterItem) error
 	DeleteRosterItem(ctx context.Context, user uc.UserID, jid string) error
-	AddOffline(context.Context, uc.OfflineMessage) (int64, error) // durable when it returns
+	AddOffline(context.Context, []uc.OfflineMessage) (ids []int64, err error) // all or none, durable when it returns
 	Offline(context.Context, uc.UserID) ([]uc.OfflineMessage, error)
 	DeleteOffline(ctx context.Context, ids []int64) error
 	CountOffline(context.Context, uc.UserID) (n int, size int64, err error)

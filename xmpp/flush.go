@@ -17,6 +17,8 @@ type batch struct {
 	op      writeOp
 	at      int64   // the time, in nanoseconds since 1970; 0 if it was not asked for yet
 	scratch []byte  // for the stanza that is being sent on
+	turn    turn    // of who goes through a lot of stanzas
+	kept    uint64  // up to where messages that were kept are in line; 0 if none was
 	request request // the stanza that is being handled
 }
 
@@ -35,11 +37,26 @@ func (s *Server) newBatch() *batch {
 // done flushes the batch and gives it back.
 func (b *batch) done() {
 	b.flush()
-	b.server, b.slow, b.request = nil, nil, request{}
+	b.server, b.slow, b.request, b.kept = nil, nil, request{}, 0
+	b.turn = turn{}
 	if cap(b.scratch) > keepSize {
 		b.scratch = nil
 	}
 	batches.Put(b)
+}
+
+// turnBy is called by who goes through a lot of stanzas for each, with its length, and rests when that was enough. What
+// was kept is written before the next ones follow, so that messages of others do not stand in a long line behind them.
+func (b *batch) turnBy(n int) {
+	if b.turn.done == 0 {
+		b.turn.began = time.Now().UnixNano()
+	}
+	if b.turn.done += n; b.turn.over() {
+		b.flush()
+		rest(b.turn.took())
+		b.server.keeping.await(b.kept)
+		b.turn = turn{}
+	}
 }
 
 // now is the time at which the batch was begun or last flushed, or some time later: good enough for who

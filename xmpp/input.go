@@ -13,6 +13,7 @@ type input struct {
 	timed   bool // a read deadline runs, because a stanza has begun
 	whole   bool // a stanza was completed since the deadline was set
 	got     int  // bytes that TLS has yielded since the session last parked
+	turn    turn // since the reader last waited
 }
 
 func newInput(c *session) *input {
@@ -28,6 +29,7 @@ func (in *input) bytes() []byte { return in.buf[in.from:] }
 // used says that n more bytes are done with, and whether they end a stanza.
 func (in *input) used(n int, whole bool) {
 	in.from += n
+	in.turn.done += n
 	in.whole = in.whole || whole
 }
 
@@ -128,9 +130,12 @@ func (in *input) wait() error {
 	c := in.session
 	if c.tls == nil && c.wire.raw != nil {
 		buf, err := in.parked.read(c.wire.raw)
-		in.buf = buf
+		if in.buf = buf; in.parked.waited {
+			in.turn = turn{}
+		}
 		return err
 	}
+	in.turn = turn{} // all that was there has been polled
 	for {
 		c.wire.got, in.got = 0, 1
 		if n, err := c.conn.Read(in.one[:]); n == 0 {

@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // message routes a message by the rules of RFC 6121 §8.5.
@@ -60,7 +61,7 @@ func (r *request) deliver(dest destination, stamped []byte, copied bool) error {
 		r.server.deliverHeadline(r.batch, dest.account, stamped)
 		return nil
 	}
-	return r.server.deliverBare(r.server.ctx, r.batch, dest.account, stamped)
+	return r.server.deliverBare(r.server.ctx, r.batch, dest.account, stamped, r.filed)
 }
 
 // sendAbroad sends a message to another domain.
@@ -89,20 +90,20 @@ func (s *Server) deliverHeadline(b *batch, a *account, raw []byte) {
 
 // deliverBare sends a message to the most available resources of a user, or keeps it if there is none
 // (RFC 6121 §8.5.2). After an error it was neither sent nor kept.
-func (s *Server) deliverBare(ctx context.Context, b *batch, a *account, raw []byte) error {
-	err := s.deliverOrKeep(ctx, b, a, raw)
+func (s *Server) deliverBare(ctx context.Context, b *batch, a *account, raw []byte, f filed) error {
+	err := s.deliverOrKeep(ctx, b, a, raw, time.Now(), f)
 	if err == nil {
 		s.pushes.arrived(a, raw)
 	}
 	return err
 }
 
-// deliverOrKeep is deliverBare without a word to the clients that are away.
-func (s *Server) deliverOrKeep(ctx context.Context, b *batch, a *account, raw []byte) error {
+// deliverOrKeep is deliverBare without a word to the clients that are away, for a message that came at the time.
+func (s *Server) deliverOrKeep(ctx context.Context, b *batch, a *account, raw []byte, at time.Time, f filed) error {
 	if s.sendMostAvailable(b, a, raw) {
 		return nil
 	}
-	return s.keep(ctx, a, raw)
+	return s.keep(ctx, b, a, raw, at, f)
 }
 
 // sendMostAvailable sends a message to the most available resources of a user and reports whether there is one.

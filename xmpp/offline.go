@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -14,32 +15,45 @@ const (
 	nsChatStates = "http://jabber.org/protocol/chatstates"
 )
 
-// keep stores a message for a user who has no client for it (RFC 6121 §8.5.2.2, XEP-0160). When it
-// returns without an error the message is durable, or there was nothing in it to keep.
-func (s *Server) keep(ctx context.Context, a *account, raw []byte) error {
-	return s.keepSince(ctx, a, raw, time.Now())
-}
-
-// keepSince is keep for a message that came at the time.
-func (s *Server) keepSince(ctx context.Context, a *account, raw []byte, at time.Time) error {
+// keep puts a message in line to be stored for a user who has no client for it (RFC 6121 §8.5.2.2, XEP-0160),
+// unless there is nothing in it to keep. An error means that there is no room; if the database fails later the
+// sender is told. The batch gets to know up to where the line must be written before the sender may be told that the
+// message was handled.
+func (s *Server) keep(ctx context.Context, b *batch, a *account, raw []byte, at time.Time, f filed) error {
 	if !worthKeeping(raw) {
 		return nil
 	}
-	n, size, err := s.deps.Store.CountOffline(ctx, a.user)
-	if err != nil {
+	if err := a.reserve(ctx, s, len(raw)); err != nil {
 		return err
 	}
-	if n >= s.cfg.MaxOffline || size+int64(len(raw)) > int64(s.cfg.MaxOfflineSize) {
-		return errServiceUnavailable // XEP-0160 §3: the storage is full
-	}
-	if _, err := s.deps.Store.AddOffline(ctx, uc.OfflineMessage{User: a.user, At: at.UTC(), Stanza: raw}); err != nil {
-		return err
-	}
-	// A client that came online meanwhile has looked for messages before this one was there.
-	if list := a.mostAvailable(); len(list) > 0 {
-		s.serving.Go(func() { s.drainTo(list[0]) })
-	}
+	b.kept = s.keeping.put(keptMessage{a, raw, at.UTC(), f})
 	return nil
+}
+
+// keepNow is keep for who wants to know what becomes of it: the message is durable when it returns.
+func (s *Server) keepNow(ctx context.Context, a *account, raw []byte) error {
+	if !worthKeeping(raw) {
+		return nil
+	}
+	if err := a.reserve(ctx, s, len(raw)); err != nil {
+		return err
+	}
+	s.keeping.await(a.storage.awaited()) // what came before is stored before
+	if _, err := s.deps.Store.AddOffline(ctx, []uc.OfflineMessage{{User: a.user, At: time.Now().UTC(), Stanza: raw}}); err != nil {
+		a.storage.failed(len(raw))
+		return err
+	}
+	a.storage.stored(len(raw))
+	s.drainIfBack(a)
+	return nil
+}
+
+// drainIfBack sends a user what has just been stored if a client has come online meanwhile: it has looked for
+// messages before these were there.
+func (s *Server) drainIfBack(a *account) {
+	if list := a.mostAvailable(); len(list) > 0 {
+		s.workers.Go(func() { s.drainTo(list[0]) })
+	}
 }
 
 // worthKeeping applies the hints of XEP-0334 and leaves out what is worthless later (XEP-0160 §3).
@@ -62,6 +76,7 @@ func (s *Server) drainOffline(ctx context.Context, b *batch, c *session) {
 	if !c.account.startDraining(c) {
 		return
 	}
+	s.keeping.await(c.account.storage.awaited())
 	kept, err := s.deps.Store.Offline(ctx, c.account.user)
 	if err != nil || len(kept) == 0 {
 		if err != nil {
@@ -70,6 +85,8 @@ func (s *Server) drainOffline(ctx context.Context, b *batch, c *session) {
 		c.account.stopDraining(c)
 		return
 	}
+	// What a client had not taken is stored after what came when it was gone.
+	slices.SortStableFunc(kept, func(a, b uc.OfflineMessage) int { return a.At.Compare(b.At) })
 	c.queue.openMark()
 	ids := make([]int64, 0, len(kept))
 	for _, m := range kept {
@@ -94,6 +111,7 @@ func (s *Server) forget(c *session, ids []int64) {
 		c.log.Error("xmpp: cannot delete offline messages, they will come again", "cause", err)
 		return
 	}
+	c.account.storage.emptied()
 	c.account.stopDraining(c)
 	if n, _, err := s.deps.Store.CountOffline(ctx, c.account.user); err == nil && n > 0 && c.available.Load() && c.priority.Load() >= 0 {
 		s.drainTo(c)
@@ -132,24 +150,27 @@ func (a *account) stopDraining(c *session) {
 	}
 }
 
-// saveUnsent gives the messages that a session's client did not take to its user's other clients, or
-// keeps them.
-func (s *Server) saveUnsent(c *session) {
+// saveUnsent gives the messages that a session's client had not taken until a time to its user's other clients, or
+// keeps them, and sends back those for which there is no room.
+func (s *Server) saveUnsent(c *session, until time.Time) {
 	b := s.newBatch()
 	defer b.done()
 	ctx := context.WithoutCancel(s.ctx) // what is unsent at a shutdown is kept too
+	var refused refusals
 	c.queue.unsent(stanzaLength, func(raw []byte) {
-		head, _, _, err := scan.New(scan.DefaultLimits).Next(raw)
+		b.turnBy(len(raw))
+		head, _, _, err := scan.New(unlimited).Next(raw)
 		if typ := string(head.Type); err != nil || head.Kind != scan.Message || typ == "error" || typ == "groupchat" || typ == "headline" {
 			return
 		}
-		raw = append([]byte(nil), raw...)
-		if err := s.deliverOrKeep(ctx, b, c.account, raw); err != nil {
-			c.log.Error("xmpp: an undelivered message is lost", "cause", err)
+		if err := s.deliverOrKeep(ctx, b, c.account, slices.Clone(raw), until, filed{}); err != nil {
+			refused.add(err)
+			s.refuse(b, &head, err)
 			return
 		}
 		s.pushes.missed(c, raw)
 	})
+	refused.log(c)
 }
 
 // unlimited reads back what passed a scanner and was then made a little longer by the server.

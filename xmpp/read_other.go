@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-type parkedRead struct{}
+type parkedRead struct{ waited bool }
 
 func (*parkedRead) read(syscall.RawConn) ([]byte, error) { return nil, errors.ErrUnsupported }
 

@@ -10,16 +10,17 @@ import (
 
 // parkedRead reads from a socket, and takes a buffer only when there is something to read.
 type parkedRead struct {
-	buf []byte
-	err error
-	fn  func(fd uintptr) bool
+	buf    []byte
+	err    error
+	waited bool // there was nothing to read at first
+	fn     func(fd uintptr) bool
 }
 
 func (r *parkedRead) read(raw syscall.RawConn) ([]byte, error) {
 	if r.fn == nil {
 		r.fn = r.try
 	}
-	r.buf, r.err = nil, nil
+	r.buf, r.err, r.waited = nil, nil, false
 	err := raw.Read(r.fn)
 	buf := r.buf
 	r.buf = nil
@@ -40,6 +41,7 @@ func (r *parkedRead) try(fd uintptr) bool {
 		}
 		giveReadBuffer(buf)
 		if errors.Is(err, syscall.EAGAIN) {
+			r.waited = true
 			return false
 		}
 		if r.err = err; err == nil {

@@ -128,5 +128,6 @@ var (
 	errItemNotFound       = stanza.Error{Type: stanza.Cancel, Condition: stanza.ItemNotFound}
 	errForbidden          = stanza.Error{Type: stanza.Auth, Condition: stanza.Forbidden}
 	errNotAcceptable      = stanza.Error{Type: stanza.Modify, Condition: stanza.NotAcceptable}
+	errInternal           = stanza.Error{Type: stanza.Cancel, Condition: stanza.InternalServerError}
 	errNotAllowed         = stanza.Error{Type: stanza.Cancel, Condition: stanza.NotAllowed}
 )

@@ -158,7 +158,7 @@ func (c *session) letGo(reason error) {
 		c.sayMoved()
 	}
 	_ = c.wire.Close()
-	c.server.saveUnsent(c)
+	c.server.saveUnsent(c, time.Now())
 	if c.queue.discard() {
 		c.account.stopDraining(c)
 	}

@@ -159,7 +159,7 @@ func (s *Server) deliverInvitation(b *batch, by, to *account, raw []byte) {
 	if blocked := to.blocked.Load(); err != nil || blocked.blocks(string(bareOf(head.From)), "") || by != nil && blocked.blocks(by.bare, "") {
 		return
 	}
-	if err := s.deliverBare(s.ctx, b, to, raw); err != nil {
+	if err := s.deliverBare(s.ctx, b, to, raw, filed{}); err != nil {
 		s.log.Info("xmpp: an invitation is lost", "jid", to.bare, "cause", err)
 	}
 }

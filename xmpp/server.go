@@ -32,6 +32,7 @@ type Server struct {
 
 	router     *router
 	blocklists blocklists
+	keeping    *keeping
 	archive    *archive // nil if there is none
 	archiving  sync.Map // by uc.UserID: *uc.ArchivePreferences of who has set some
 	groups     atomic.Pointer[groups]
@@ -100,6 +101,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.cancel()
 		return nil, err
 	}
+	s.keeping = newKeeping(s)
 	s.caps = newCapsCache()
 	s.dialled = newDialled()
 	s.abroad = newFollowersAbroad()
@@ -118,6 +120,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.workers.Go(func() {
 		s.lastSeen.run(s.ctx, func(err error) { s.log.Error("xmpp: not written when users were seen", "cause", err) })
 	})
+	s.workers.Go(func() { s.keeping.run(s.ctx) })
 	s.workers.Go(s.notifier.run)
 	s.workers.Go(s.follow)
 	s.workers.Go(s.tellReturned)
@@ -229,7 +232,11 @@ func (s *Server) SendMessage(ctx context.Context, to, text string) error {
 	if dest.session != nil && b.push(dest.session, raw) {
 		return nil
 	}
-	if err := s.deliverBare(ctx, b, dest.account, raw); err != nil {
+	err = nil
+	if !s.sendMostAvailable(b, dest.account, raw) {
+		err = s.keepNow(ctx, dest.account, raw) // whoever asks is told that it was sent
+	}
+	if err != nil {
 		s.withdraw(f)
 		var told stanza.Error
 		if errors.As(err, &told) {
@@ -237,6 +244,7 @@ func (s *Server) SendMessage(ctx context.Context, to, text string) error {
 		}
 		return err
 	}
+	s.pushes.arrived(dest.account, raw)
 	return nil
 }
 

@@ -448,6 +448,8 @@ type memory struct {
 	mu      sync.Mutex
 	roster  map[uc.UserID]map[string]uc.RosterItem
 	offline []uc.OfflineMessage
+	keeps   []int // how many offline messages each transaction stored
+	counts  int   // how often they were counted
 	cards   map[uc.UserID][]byte
 	blocked []uc.Blocked
 	rooms   map[string]uc.Room
@@ -497,13 +499,20 @@ func (m *memory) DeleteRosterItem(_ context.Context, u uc.UserID, jid string) er
 	return nil
 }
 
-func (m *memory) AddOffline(_ context.Context, o uc.OfflineMessage) (int64, error) {
+func (m *memory) AddOffline(_ context.Context, list []uc.OfflineMessage) (ids []int64, err error) {
+	if err := m.commit(); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.last++
-	o.ID, o.Stanza = m.last, slices.Clone(o.Stanza)
-	m.offline = append(m.offline, o)
-	return o.ID, nil
+	m.keeps = append(m.keeps, len(list))
+	for _, o := range list {
+		m.last++
+		o.ID, o.Stanza = m.last, slices.Clone(o.Stanza)
+		m.offline = append(m.offline, o)
+		ids = append(ids, o.ID)
+	}
+	return ids, nil
 }
 
 func (m *memory) Offline(_ context.Context, u uc.UserID) ([]uc.OfflineMessage, error) {
@@ -524,6 +533,9 @@ func (m *memory) DeleteOffline(_ context.Context, ids []int64) error {
 }
 
 func (m *memory) CountOffline(_ context.Context, u uc.UserID) (n int, size int64, err error) {
+	m.mu.Lock()
+	m.counts++
+	m.mu.Unlock()
 	list, err := m.Offline(context.Background(), u)
 	for _, o := range list {
 		size += int64(len(o.Stanza))

@@ -40,6 +40,7 @@ type session struct {
 	handled uint32        // stanzas since the client wanted them counted (XEP-0198 §4); the reader's
 	filed   uint64        // up to where the line of the archive holds what the client has sent; the reader's
 	roomed  uint64        // the same for the line of the rooms
+	kept    uint64        // and for that of messages to users who are away
 	rate    rate          // how fast the client may send; the reader's
 
 	reader atomic.Int32  // its state
@@ -191,13 +192,14 @@ func (c *session) teardown() {
 	if errors.Is(reason, errClosed) {
 		c.awaitStored() // the end of the stream says that all was handled
 	}
+	left := time.Now()
 	c.server.leave(c)
 	close(c.gone)
 	c.say(reason)
 	patience := c.goodbyeTime(reason)
 	_ = c.wire.SetWriteDeadline(time.Now().Add(patience)) // for who is writing now
 	if usable := c.queue.close(); !usable || c.drain(patience) != nil {
-		c.server.saveUnsent(c)
+		c.server.saveUnsent(c, left)
 	}
 	c.server.saveUnacked(c)
 	c.linger(reason)
@@ -326,15 +328,26 @@ const senderPause = 50 * time.Millisecond
 func (c *session) handleInput(in *input) (slowed bool, err error) {
 	b := c.server.newBatch()
 	defer b.done()
+	if in.turn.done == 0 {
+		in.turn.began = b.now()
+	}
 	for range pollMax {
 		if slowed, err = c.handleRead(in, b); err != nil {
 			return false, err
 		}
-		if slowed || c.ended() != nil || !in.poll() {
+		if slowed || c.ended() != nil || in.turn.over() || !in.poll() {
 			break
 		}
 	}
+	var worked time.Duration
+	if in.turn.over() {
+		worked, in.turn = in.turn.took(), turn{}
+	}
 	b.breathe(senderPause)
+	if worked > 0 {
+		rest(worked)
+		c.server.keeping.await(c.kept) // so that messages of others do not stand in a long line behind them
+	}
 	return slowed, c.ended()
 }
 
@@ -367,6 +380,9 @@ func (c *session) handleRead(in *input, b *batch) (slowed bool, err error) {
 		} else {
 			r.dispatch()
 			c.handled++
+			if b.kept != 0 {
+				c.kept, b.kept = b.kept, 0
+			}
 		}
 		in.used(n, true)
 		if err != nil {

@@ -1,19 +1,24 @@
 package xmpp
 
 // What a client may take for an acknowledgement must not come before what it acknowledges is stored
-// (docs/adr/0007). Messages for archives and what is said in rooms wait in line for that, so whoever
-// acknowledges waits for the places up to which the line holds what the client has sent.
+// (docs/adr/0007). Messages for archives, for users who are away and what is said in rooms wait in lines for that, so
+// whoever acknowledges waits for the places up to which the lines hold what the client has sent.
 
 // afterStored calls f when all that the client has sent is stored. If it is already, it does nothing and
 // returns false. It is the reader's.
 func (c *session) afterStored(f func()) bool {
-	s, roomed := c.server, c.roomed
+	s, filed, roomed := c.server, c.filed, c.roomed
 	inRooms := func() {
 		if !s.rooms.After(roomed, f) {
 			f()
 		}
 	}
-	if s.archive != nil && s.archive.after(c.filed, inRooms) {
+	inArchives := func() {
+		if s.archive == nil || !s.archive.after(filed, inRooms) {
+			inRooms()
+		}
+	}
+	if s.keeping.after(c.kept, inArchives) || s.archive != nil && s.archive.after(filed, inRooms) {
 		return true
 	}
 	return s.rooms.After(roomed, f)
@@ -29,6 +34,7 @@ func (r *request) awaitStored() {
 
 // awaitStored is the same between two requests. It is the reader's.
 func (c *session) awaitStored() {
+	c.server.keeping.await(c.kept)
 	if c.server.archive != nil {
 		c.server.archive.await(c.filed)
 	}

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -15,39 +16,45 @@ func (s *Server) saveUnacked(c *session) {
 	b := s.newBatch()
 	defer b.done()
 	ctx := context.WithoutCancel(s.ctx) // as for what is unsent
+	var refused refusals
 	c.queue.untaken(func(sent *sentStanza, raw []byte) {
+		b.turnBy(len(raw))
 		head, _, _, err := scan.New(unlimited).Next(raw)
 		switch {
 		case err != nil:
 			c.log.Error("xmpp: an unacknowledged stanza cannot be read", "cause", err)
 		case head.Kind == scan.Message:
-			s.saveMessage(ctx, b, c, sent, &head, raw)
+			if err := s.saveMessage(ctx, b, c, sent, &head, raw); err != nil {
+				refused.add(err)
+				s.refuse(b, &head, err)
+			}
 		case head.Kind == scan.IQ:
-			s.refuseRequest(b, &head)
+			s.refuse(b, &head, errServiceUnavailable)
 		}
 	})
+	refused.log(c)
 }
 
 // saveMessage gives an unacknowledged message to the user's other clients or keeps it, unless another
 // client has the same message or may still take it.
-func (s *Server) saveMessage(ctx context.Context, b *batch, c *session, sent *sentStanza, head *scan.Head, raw []byte) {
+func (s *Server) saveMessage(ctx context.Context, b *batch, c *session, sent *sentStanza, head *scan.Head, raw []byte) error {
 	if sent.of != nil {
 		if !sent.of.missed() {
-			return
+			return nil
 		}
 		raw = sent.of.raw
 	} else if string(head.From) == c.account.bare {
-		return // what the account tells this client only: copies and answers
+		return nil // what the account tells this client only: copies and answers
 	}
 	switch string(head.Type) {
 	case "error", "groupchat", "headline":
-		return
+		return nil
 	}
-	if err := s.redeliver(ctx, b, c.account, slices.Clone(raw), sent.time()); err != nil {
-		c.log.Error("xmpp: an undelivered message is lost", "cause", err)
-		return
+	err := s.redeliver(ctx, b, c.account, slices.Clone(raw), sent.time())
+	if err == nil {
+		s.pushes.missed(c, raw)
 	}
-	s.pushes.missed(c, raw)
+	return err
 }
 
 // redeliver sends a message to who is there, with the time at which it was first sent (XEP-0203), or keeps it.
@@ -55,18 +62,38 @@ func (s *Server) redeliver(ctx context.Context, b *batch, a *account, raw []byte
 	if s.sendMostAvailable(b, a, s.appendDelayed(nil, uc.OfflineMessage{At: at, Stanza: raw})) {
 		return nil
 	}
-	return s.keepSince(ctx, a, raw, at)
+	return s.keep(ctx, b, a, raw, at, filed{})
 }
 
-// refuseRequest answers an IQ that nobody will answer any more (RFC 6120 §8.2.3).
-func (s *Server) refuseRequest(b *batch, head *scan.Head) {
-	if typ := string(head.Type); typ != "get" && typ != "set" || head.From == nil {
+// refuse tells the sender of a stanza that nobody will take it any more (RFC 6120 §8.3). Errors and results are
+// never answered.
+func (s *Server) refuse(b *batch, head *scan.Head, reason error) {
+	if typ := string(head.Type); typ == "error" || typ == "result" || head.From == nil {
 		return
 	}
-	asked := s.router.session(head.From)
-	if asked == nil {
+	dest, err := s.resolve(head.From)
+	if err != nil {
 		return
 	}
-	e := newElement("iq").attr("type", "error").attr("id", string(head.ID)).attr("to", string(head.From)).attrIf("from", string(head.To))
-	b.push(asked, e.raw(errorXML(commandError{told: errServiceUnavailable})).close("iq").bytes())
+	sender := cmp.Or(dest.session, dest.abroad)
+	if sender == nil {
+		return
+	}
+	name := string(head.Name)
+	e := newElement(name).attr("type", "error").attrIf("id", string(head.ID)).attr("to", string(head.From)).attrIf("from", string(head.To))
+	b.push(sender, e.raw(errorXML(s.stanzaError(reason, sender))).close(name).bytes())
+}
+
+// refusals counts the messages of one client that were refused, for one line in the log.
+type refusals struct {
+	n     int
+	cause error // of the last one
+}
+
+func (r *refusals) add(cause error) { r.n, r.cause = r.n+1, cause }
+
+func (r *refusals) log(c *session) {
+	if r.n > 0 {
+		c.log.Info("xmpp: messages that a client did not take were sent back", "count", r.n, "cause", r.cause)
+	}
 }

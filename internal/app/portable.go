@@ -217,15 +217,14 @@ func (m *mover) putOffline(ctx context.Context, user uc.UserID, list []uc.Offlin
 	for _, o := range have {
 		waiting[string(o.Stanza)] = true
 	}
+	var fresh []uc.OfflineMessage
 	for _, o := range list {
-		if o.User = user; waiting[string(o.Stanza)] {
-			continue
-		}
-		if _, err := m.store.AddOffline(ctx, o); err != nil {
-			return err
+		if o.User = user; !waiting[string(o.Stanza)] {
+			fresh = append(fresh, o)
 		}
 	}
-	return nil
+	_, err = m.store.AddOffline(ctx, fresh)
+	return err
 }
 
 // account returns the number of a user, who is added if there is none of that name.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -24,7 +25,7 @@ func (s *Store) AddArchived(ctx context.Context, list []uc.ArchivedMessage) erro
 				m := &chunk[i]
 				args = append(args, int64(m.User), m.ID, m.Peer, m.Resource, m.Stanza)
 			}
-			if _, err := tx.ExecContext(ctx, insertArchived(len(chunk)), args...); err != nil {
+			if _, err := tx.ExecContext(ctx, insertRows("archive (user_id, id, peer, resource, stanza)", 5, len(chunk)), args...); err != nil {
 				return err
 			}
 		}
@@ -32,16 +33,21 @@ func (s *Store) AddArchived(ctx context.Context, list []uc.ArchivedMessage) erro
 	})
 }
 
-func insertArchived(rows int) string {
-	var b strings.Builder
-	b.WriteString(`INSERT INTO archive (user_id, id, peer, resource, stanza) VALUES `)
-	for i := range rows {
-		if i > 0 {
-			b.WriteByte(',')
+// insertRows is a statement that adds rows of so many columns.
+func insertRows(into string, columns, rows int) string {
+	b := append(make([]byte, 0, 64+6*columns*rows), "INSERT INTO "+into+" VALUES "...)
+	for i := range columns * rows {
+		switch {
+		case i == 0:
+			b = append(b, "($"...)
+		case i%columns == 0:
+			b = append(b, "),($"...)
+		default:
+			b = append(b, ",$"...)
 		}
-		fmt.Fprintf(&b, "($%d,$%d,$%d,$%d,$%d)", 5*i+1, 5*i+2, 5*i+3, 5*i+4, 5*i+5)
+		b = strconv.AppendInt(b, int64(i+1), 10)
 	}
-	return b.String()
+	return string(append(b, ')'))
 }
 
 // addRoomMessage keeps a message of a room.

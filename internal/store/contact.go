@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/rolecall/rolecall/internal/uc"
 )
@@ -34,13 +35,37 @@ func (s *Store) DeleteRosterItem(ctx context.Context, user uc.UserID, jid string
 	return s.exec(ctx, "write a roster", `DELETE FROM roster_items WHERE user_id = $1 AND jid = $2`, int64(user), jid)
 }
 
-// AddOffline keeps a message for a user who has no client online, and returns its ID.
-func (s *Store) AddOffline(ctx context.Context, m uc.OfflineMessage) (id int64, err error) {
-	err = s.commit(ctx, "keep an offline message", func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `INSERT INTO offline_messages (user_id, at, stanza) VALUES ($1, $2, $3) RETURNING id`,
-			int64(m.User), timeColumn{&m.At}, m.Stanza).Scan(&id)
+// offlineRows is how many messages one statement writes.
+const offlineRows = 50
+
+// AddOffline keeps messages for users who have no client online, in one transaction, and returns their IDs. These
+// rise.
+func (s *Store) AddOffline(ctx context.Context, list []uc.OfflineMessage) (ids []int64, err error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	err = s.commit(ctx, "keep offline messages", func(ctx context.Context, tx *sql.Tx) error {
+		ids = ids[:0]
+		for chunk := range slices.Chunk(list, offlineRows) {
+			args := make([]any, 0, 3*len(chunk))
+			for i := range chunk {
+				m := &chunk[i]
+				args = append(args, int64(m.User), timeColumn{&m.At}, m.Stanza)
+			}
+			fresh, err := selectAll(ctx, tx, insertRows("offline_messages (user_id, at, stanza)", 3, len(chunk))+" RETURNING id",
+				func(id *int64) []any { return []any{id} }, args...)
+			if err != nil {
+				return err
+			}
+			slices.Sort(fresh) // numbers are given in the order of the rows, but need not be returned in it
+			ids = append(ids, fresh...)
+		}
+		return nil
 	})
-	return id, err
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
 }
 
 // Offline returns the messages kept for a user, oldest first.

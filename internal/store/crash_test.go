@@ -109,7 +109,10 @@ func crashWriter(t *testing.T, s *store.Store, d *directory.Directory, login str
 		text := fmt.Sprintf("round %d", a.n)
 		_, err := d.SetStatusText(ctx, uc.System, a.user, text)
 		if err == nil {
-			a.message, err = s.AddOffline(ctx, uc.OfflineMessage{User: a.user, At: time.Now(), Stanza: []byte(text)})
+			var ids []int64
+			if ids, err = s.AddOffline(ctx, []uc.OfflineMessage{{User: a.user, At: time.Now(), Stanza: []byte(text)}}); err == nil {
+				a.message = ids[0]
+			}
 		}
 		if err == nil {
 			entry := uc.JournalEntry{User: a.user, Reason: text}

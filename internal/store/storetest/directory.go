@@ -214,7 +214,7 @@ func testDeletingUserCascades(t *testing.T, open func() Store) {
 	for _, user := range []uc.UserID{1, 2} {
 		must(t, s.PutRosterItem(ctx, uc.RosterItem{User: user, JID: "x@example.com"}))
 		must(t, s.PutVCard(ctx, user, []byte("<vCard/>")))
-		must1(s.AddOffline(ctx, uc.OfflineMessage{User: user, At: began, Stanza: []byte("<message/>")}))(t)
+		must1(s.AddOffline(ctx, []uc.OfflineMessage{{User: user, At: began, Stanza: []byte("<message/>")}}))(t)
 		must1(s.SaveProfileState(ctx, uc.ProfileState{User: user}, &uc.JournalEntry{User: user, Time: began}))(t)
 	}
 	must(t, s.SaveBindings(ctx, []uc.Binding{{Device: 1, Contact: "a"}, {Device: 2, Contact: "b"}}, nil))

@@ -97,10 +97,10 @@ func testOffline(t *testing.T, open func() Store) {
 	var kept []uc.OfflineMessage
 	for i := range 3 {
 		m := uc.OfflineMessage{User: 1, At: began.Add(time.Duration(-i)), Stanza: fmt.Appendf(nil, "<message>%d\x00\xff</message>", i)}
-		m.ID = must1(s.AddOffline(ctx, m))(t)
+		m.ID = must1(s.AddOffline(ctx, []uc.OfflineMessage{m}))(t)[0]
 		kept = append(kept, m)
 	}
-	must1(s.AddOffline(ctx, uc.OfflineMessage{User: 2, At: began, Stanza: []byte("<message/>")}))(t)
+	must1(s.AddOffline(ctx, []uc.OfflineMessage{{User: 2, At: began, Stanza: []byte("<message/>")}}))(t)
 	want(t, "in the order in which they came", must1(s.Offline(ctx, 1))(t), kept)
 	want(t, "count", countOffline(t, s, 1), 3)
 	must(t, s.DeleteOffline(ctx, nil))
@@ -108,8 +108,32 @@ func testOffline(t *testing.T, open func() Store) {
 	want(t, "rest", must1(s.Offline(ctx, 1))(t), kept[1:2])
 	want(t, "count of another", countOffline(t, s, 2), 1)
 	must(t, s.DeleteOffline(ctx, []int64{kept[1].ID}))
-	id := must1(s.AddOffline(ctx, uc.OfflineMessage{User: 1, At: began, Stanza: []byte("<message/>")}))(t)
-	want(t, "no ID is used twice", id > kept[2].ID, true)
+	ids := must1(s.AddOffline(ctx, []uc.OfflineMessage{{User: 1, At: began, Stanza: []byte("<message/>")}}))(t)
+	want(t, "no ID is used twice", ids[0] > kept[2].ID, true)
+}
+
+// testOfflineTogether stores messages of several users in one transaction: all in order, or none.
+func testOfflineTogether(t *testing.T, open func() Store) {
+	s := open()
+	saveUsers(t, s)
+	ctx := t.Context()
+	want(t, "none", must1(s.AddOffline(ctx, nil))(t), nil)
+	list := make([]uc.OfflineMessage, 333)
+	for i := range list {
+		list[i] = uc.OfflineMessage{User: uc.UserID(1 + i%2), At: began, Stanza: fmt.Appendf(nil, "<message>%d</message>", i)}
+	}
+	var kept [2][]uc.OfflineMessage
+	for i, id := range must1(s.AddOffline(ctx, list))(t) {
+		list[i].ID = id
+		kept[i%2] = append(kept[i%2], list[i])
+	}
+	want(t, "of one", must1(s.Offline(ctx, 1))(t), kept[0])
+	want(t, "of the other", must1(s.Offline(ctx, 2))(t), kept[1])
+
+	list[200].User = 9 // nobody
+	_, err := s.AddOffline(ctx, list)
+	wantKind(t, "one for nobody among others", err, uc.ErrNotFound)
+	want(t, "after it", countOffline(t, s, 1)+countOffline(t, s, 2), len(list))
 }
 
 func countOffline(t *testing.T, s Store, user uc.UserID) int {
@@ -191,7 +215,7 @@ func testStrangers(t *testing.T, open func() Store) {
 	wantKind(t, "roster", s.PutRosterItem(ctx, uc.RosterItem{User: 9, JID: "a@example.com"}), uc.ErrNotFound)
 	wantKind(t, "vCard", s.PutVCard(ctx, 9, []byte("<vCard/>")), uc.ErrNotFound)
 	wantKind(t, "binding", s.SaveBindings(ctx, []uc.Binding{{Device: 9, Contact: "a"}}, nil), uc.ErrNotFound)
-	_, err := s.AddOffline(ctx, uc.OfflineMessage{User: 9, Stanza: []byte("<message/>")})
+	_, err := s.AddOffline(ctx, []uc.OfflineMessage{{User: 9, Stanza: []byte("<message/>")}})
 	wantKind(t, "offline", err, uc.ErrNotFound)
 	_, err = s.SaveProfileState(ctx, uc.ProfileState{User: 9}, &uc.JournalEntry{User: 9})
 	wantKind(t, "profile state", err, uc.ErrNotFound)
@@ -214,13 +238,11 @@ func testParallelWrites(t *testing.T, open func() Store) {
 				user = 9 // nobody
 			}
 			for i := range each {
-				id, err := s.AddOffline(ctx, uc.OfflineMessage{User: user, At: began, Stanza: fmt.Appendf(nil, "%d/%d", w, i)})
+				fresh, err := s.AddOffline(ctx, []uc.OfflineMessage{{User: user, At: began, Stanza: fmt.Appendf(nil, "%d/%d", w, i)}})
 				if (err != nil) != (user == 9) {
 					t.Errorf("writer %d: %v", w, err)
 				}
-				if err == nil {
-					ids[w] = append(ids[w], id)
-				}
+				ids[w] = append(ids[w], fresh...)
 			}
 		})
 	}

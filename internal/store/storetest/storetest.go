@@ -25,7 +25,7 @@ type Store interface {
 	RosterItems(ctx context.Context, user uc.UserID) ([]uc.RosterItem, error)
 	PutRosterItem(ctx context.Context, item uc.RosterItem) error
 	DeleteRosterItem(ctx context.Context, user uc.UserID, jid string) error
-	AddOffline(ctx context.Context, m uc.OfflineMessage) (int64, error)
+	AddOffline(context.Context, []uc.OfflineMessage) (ids []int64, err error)
 	Offline(ctx context.Context, user uc.UserID) ([]uc.OfflineMessage, error)
 	DeleteOffline(ctx context.Context, ids []int64) error
 	CountOffline(ctx context.Context, user uc.UserID) (n int, size int64, err error)
@@ -103,6 +103,7 @@ func Run(t *testing.T, empty Opener) {
 		{"Prune", testPrune},
 		{"Roster", testRoster},
 		{"Offline", testOffline},
+		{"OfflineTogether", testOfflineTogether},
 		{"VCards", testVCards},
 		{"Blocked", testBlocked},
 		{"Private", testPrivate},
