@@ -122,18 +122,13 @@ func (s *link) breathe() error {
 		return nil
 	}
 	began := time.Now()
-	for until := began.Add(max(due, slice)); ; {
-		left := time.Until(until)
-		if left <= 0 {
-			break
-		}
+	until := began.Add(max(due, slice))
+	for left := due; left > 0 && s.fed.ctx.Err() == nil; left = time.Until(until) { // at the end there is no time to wait
 		time.Sleep(min(left, slice))
-		switch {
-		case s.ended() != nil:
-			return s.ended()
-		case s.fed.ctx.Err() != nil: // there is no time to wait any more
-			return nil
-		case !s.authentic.Load() && time.Now().After(s.until):
+		if err := s.ended(); err != nil {
+			return err
+		}
+		if !s.authentic.Load() && time.Now().After(s.until) {
 			return errTooSlow
 		}
 	}

@@ -50,7 +50,7 @@ func TestFlood(t *testing.T) {
 						flooding.chat(domain, b, fmt.Sprint(n, strings.Repeat("x", 1000)))
 					}
 				}
-				for done := 0; done < sent*len(tt.of); done++ {
+				for done := range sent * len(tt.of) {
 					if done%100 == 50 {
 						asked := time.Now()
 						other.chat("c.example", b, "hello")
