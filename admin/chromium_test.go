@@ -161,10 +161,10 @@ func TestPagesInBrowser(t *testing.T) {
 	for name, path := range map[string]string{
 		"board": "/board", "users": "/users", "user-new": "/users/new", "user": anna, "user-security": anna + "/security",
 		"user-devices": anna + "/devices", "user-forwardings": anna + "/forwardings", "user-flow": anna + "/flow", "user-roles": anna + "/roles",
-		"user-profile": anna + "/profile", "switch": anna + "/switch", "devices": "/devices", "device": "/devices/1", "locations": "/locations",
+		"user-sees": anna + "/sees", "user-seen-by": anna + "/seen-by", "user-profile": anna + "/profile", "switch": anna + "/switch", "devices": "/devices", "device": "/devices/1", "locations": "/locations",
 		"location": "/locations/1", "teams": "/teams", "team": "/teams/1", "roles": "/roles", "role": "/roles/2", "profiles": "/profiles",
 		"profile": "/profiles/5", "forwardings": "/forwardings", "phonebook": "/phonebook", "journal": "/journal", "password": "/password",
-		"explain": "/explain?from=34&to=12", "teams-sync": "/teams-sync", "sessions": "/sessions", "session": "/sessions/7", "session-end": "/sessions/7/end", "delete": "/delete/user/7", "docs": "/api/v1/docs", "missing": "/users/999",
+		"explain": "/explain?from=34&to=12", "teams-sync": "/teams-sync", "sessions": "/sessions", "federation": "/federation", "session": "/sessions/7", "session-end": "/sessions/7/end", "delete": "/delete/user/7", "docs": "/api/v1/docs", "missing": "/users/999",
 	} {
 		for _, look := range []struct {
 			name, scheme string

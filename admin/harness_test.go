@@ -36,6 +36,7 @@ type company struct {
 	server   *admin.Server
 	http     *httptest.Server
 	chats    *chats
+	streams  []uc.ServerStream
 	log      *strings.Builder
 	profiles map[string]uc.ProfileID
 }
@@ -54,12 +55,19 @@ func open(t *testing.T) *company {
 	c.dir = dir
 	c.people = &engines{c: c, states: map[uc.UserID]uc.ProfileState{}}
 	c.chats = &chats{c: c}
+	c.streams = []uc.ServerStream{
+		{Domains: []string{"partner.example", "rooms.partner.example"}, Local: "example.com", Begun: uc.StreamIn, Both: true,
+			Proof: uc.ProofExternal, Address: "192.0.2.9", Since: clockTime.Add(-2 * time.Hour)},
+		{Domains: []string{"customer.example"}, Local: "example.com", Begun: uc.StreamOut, Proof: uc.ProofDialback,
+			Address: "2001:db8::25", Since: clockTime.Add(-time.Minute)},
+	}
 	c.fill()
 	c.server, err = admin.New(
 		admin.Config{Config: access.Config{FailureDelay: time.Millisecond}, Version: "test"},
 		admin.Deps{
 			Directory: dir, Profiles: c.people, Presences: presences{c.people}, Phones: phones{c}, Chats: c.chats, Bus: c.bus,
 			Subscriptions: func(uc.UserID) (to, from []uc.UserID) { return nil, []uc.UserID{c.user("ben")} },
+			ServerStreams: func() []uc.ServerStream { return slices.Clone(c.streams) },
 			TeamsSync: func() uc.TeamsSync {
 				return uc.TeamsSync{State: uc.SyncOK, LastSuccess: clockTime, Users: 6, Unmatched: []string{"dora@example.com"}}
 			},

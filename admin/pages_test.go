@@ -17,11 +17,11 @@ func pagesOf(c *company) map[string]uc.AdminLevel {
 	anna := fmt.Sprintf("/users/%d", c.user("anna"))
 	pages := map[string]uc.AdminLevel{
 		"/phonebook": uc.LevelPhonebook, "/phonebook/1": uc.LevelPhonebook, "/phonebook/new": uc.LevelPhonebook,
-		"/delete/phonebook/1": uc.LevelPhonebook, "/teams-sync": uc.LevelAdmin, "/sessions": uc.LevelAdmin, "/sessions/7": uc.LevelAdmin, "/sessions/7/end": uc.LevelAdmin, "/metrics": uc.LevelMetrics,
+		"/delete/phonebook/1": uc.LevelPhonebook, "/teams-sync": uc.LevelAdmin, "/sessions": uc.LevelAdmin, "/sessions/7": uc.LevelAdmin, "/sessions/7/end": uc.LevelAdmin, "/federation": uc.LevelAdmin, "/metrics": uc.LevelMetrics,
 	}
 	for _, path := range []string{
 		"/board", "/users", "/users/new", anna, anna + "/security", anna + "/devices", anna + "/forwardings", anna + "/flow",
-		anna + "/roles", anna + "/profile", anna + "/switch", anna + "/call", "/devices", "/devices/new", "/devices/1", "/assignments/1",
+		anna + "/roles", anna + "/sees", anna + "/seen-by", anna + "/profile", anna + "/switch", anna + "/call", "/devices", "/devices/new", "/devices/1", "/assignments/1",
 		"/locations", "/locations/1", "/locations/new", "/teams", "/teams/1", "/teams/new", "/members/1", "/roles", "/roles/1",
 		"/roles/new", "/profiles", "/profiles/1", "/profiles/5", "/profiles/new", "/forwardings", "/forwardings/1",
 		"/forwardings/new", "/flowlines/1", "/flowlines/new?user=6&list=internal-after", "/journal", "/explain",

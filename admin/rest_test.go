@@ -70,7 +70,7 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"GET /presence", "GET /users/{id}/presence", "GET /users/{id}/sees", "GET /users/{id}/seen-by", "POST /users/{id}/profile", "GET /users/{id}/profile", "POST /users/{id}/profile/undo",
-		"GET /journal", "GET /explain", "GET /calls", "POST /calls", "DELETE /calls/{id}", "POST /calls/{id}/transfer", "GET /registrations", "GET /teams-sync", "GET /xmpp/sessions", "DELETE /xmpp/sessions/{id}", "GET /xmpp/trace", "GET /xmpp/trace/events", "GET /health", "GET /events",
+		"GET /journal", "GET /explain", "GET /calls", "POST /calls", "DELETE /calls/{id}", "POST /calls/{id}/transfer", "GET /registrations", "GET /teams-sync", "GET /xmpp/sessions", "DELETE /xmpp/sessions/{id}", "GET /xmpp/trace", "GET /xmpp/trace/events", "GET /xmpp/streams", "GET /health", "GET /events",
 		"PUT /users/{id}/password", "PUT /users/{id}/pin", "GET /devices/{id}/credentials", "POST /devices/{id}/credentials"} {
 		if !slices.Contains(routes, want) {
 			t.Errorf("%s is missing", want)
@@ -256,10 +256,11 @@ func TestQuestionsOverREST(t *testing.T) {
 	for path, want := range map[string]string{
 		"/presence": `"show":"available"`, "/registrations": `"agent":"baresip`, "/calls": `[`, "/teams-sync": `"state":"ok"`,
 		"/xmpp/sessions": `"jid":"anna@example.com/phone"`, "/xmpp/trace?jid=anna@example.com": `"payload":"ping"`,
-		"/explain?from=34&to=12":                         `"callerName":"Ben Okafor"`,
-		"/explain?from=34&to=12&team=500":                `"class":"queue"`,
-		"/explain?to=12":                                 `"class":"external"`,
-		"/health":                                        `"status":"ok"`,
+		"/xmpp/streams":                   `"domains":["customer.example"],"local":"example.com","begun":"out","both":false,"proof":"dialback"`,
+		"/explain?from=34&to=12":          `"callerName":"Ben Okafor"`,
+		"/explain?from=34&to=12&team=500": `"class":"queue"`,
+		"/explain?to=12":                  `"class":"external"`,
+		"/health":                         `"status":"ok"`,
 		fmt.Sprintf("/users/%d/sees", c.user("anna")):    `"name":"Ben Okafor"`,
 		fmt.Sprintf("/users/%d/seen-by", c.user("anna")): `"subscribed":true`,
 	} {

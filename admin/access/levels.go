@@ -42,6 +42,7 @@ const (
 	ReadConnectors Operation = "read the state of connectors"
 	ReadChats      Operation = "read chat sessions and their traces"
 	EndChats       Operation = "end chat sessions"
+	ReadFederation Operation = "read streams with other chat servers"
 	ReadMetrics    Operation = "read metrics"
 )
 
@@ -73,6 +74,7 @@ var minimum = map[Operation]uc.AdminLevel{
 	ReadConnectors: uc.LevelAdmin,
 	ReadChats:      uc.LevelAdmin,
 	EndChats:       uc.LevelAdmin,
+	ReadFederation: uc.LevelAdmin,
 	ReadMetrics:    uc.LevelMetrics,
 }
 

@@ -44,6 +44,7 @@ func Register(mux *http.ServeMux, deps desk.Deps, gate *access.Gate, hub *feed.H
 	a.registerPeople()
 	a.registerPhones()
 	a.registerChats()
+	a.registerFederation()
 	if a.err != nil {
 		return a.err
 	}

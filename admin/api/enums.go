@@ -21,7 +21,11 @@ var enums = map[string]map[string][]any{
 	},
 	"FlowLine": {"list": values(uc.InternalBefore, uc.InternalAfter, uc.ExternalBefore, uc.ExternalAfter)},
 	"Profile":  {"assigned": values("", uc.AssignedSystem, uc.AssignedAdmin, uc.AssignedPersonal)},
-	"Trigger":  {"kind": values(uc.TriggerTimed, uc.TriggerTeams)},
+	"ServerStream": {
+		"begun": values(uc.StreamIn, uc.StreamOut),
+		"proof": values(uc.ProofExternal, uc.ProofCertificate, uc.ProofDialback),
+	},
+	"Trigger": {"kind": values(uc.TriggerTimed, uc.TriggerTeams)},
 	"Action": {
 		"kind": values(uc.ActionFollowMe, uc.ActionGSM, uc.ActionTeamLogin, uc.ActionTeamLogout, uc.ActionTeamPause, uc.ActionTeamUnpause,
 			uc.ActionSetWorkplace, uc.ActionUnsetWorkplace, uc.ActionSetRedirect, uc.ActionUnsetRedirect, uc.ActionText, uc.ActionWebhook, uc.ActionMessage),

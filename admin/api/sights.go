@@ -10,30 +10,21 @@ import (
 // registerSights registers the questions who sees whom.
 func (a *API) registerSights() {
 	handle(a, route{"list-sees", http.MethodGet, "/users/{id}/sees", access.ReadRoles, "presence",
-		"Whom a user sees, and because of which roles or subscription", 0}, a.sees)
+		"Whom a user sees, and because of which roles or subscription", 0}, a.listSees)
 	handle(a, route{"list-seen-by", http.MethodGet, "/users/{id}/seen-by", access.ReadRoles, "presence",
-		"Who sees a user, and because of which roles or subscription", 0}, a.seenBy)
+		"Who sees a user, and because of which roles or subscription", 0}, a.listSeenBy)
 }
 
-func (a *API) sees(_ *call, in *ByID) (*list[uc.Sight], error) {
+func (a *API) listSees(_ *call, in *ByID) (*list[uc.Sight], error) {
 	if err := a.known(in.ID); err != nil {
 		return nil, err
 	}
-	to, _ := a.subscriptions(uc.UserID(in.ID))
-	return full(a.Directory.Snapshot().Sees(uc.UserID(in.ID), to)), nil
+	return full(a.Sees(uc.UserID(in.ID))), nil
 }
 
-func (a *API) seenBy(_ *call, in *ByID) (*list[uc.Sight], error) {
+func (a *API) listSeenBy(_ *call, in *ByID) (*list[uc.Sight], error) {
 	if err := a.known(in.ID); err != nil {
 		return nil, err
 	}
-	_, from := a.subscriptions(uc.UserID(in.ID))
-	return full(a.Directory.Snapshot().SeenBy(uc.UserID(in.ID), from)), nil
-}
-
-func (a *API) subscriptions(user uc.UserID) (to, from []uc.UserID) {
-	if a.Subscriptions == nil {
-		return nil, nil
-	}
-	return a.Subscriptions(user)
+	return full(a.SeenBy(uc.UserID(in.ID))), nil
 }

@@ -97,6 +97,7 @@ type Deps struct {
 	Chats         Chats
 	Bus           *bus.Bus
 	Subscriptions func(user uc.UserID) (to, from []uc.UserID) // to the presence of others, and of others; nil if there are none
+	ServerStreams func() []uc.ServerStream                    // with other chat servers, oldest first; nil means that there are none ever
 	TeamsSync     func() uc.TeamsSync                         // nil means that Microsoft Graph is not read
 	Metrics       http.Handler                                // served to metrics viewers; nil if there is none
 	Now           func() time.Time                            // nil means time.Now

@@ -150,6 +150,8 @@ var wordsOf = map[any]string{
 	uc.ActionSetWorkplace: "Set workplace", uc.ActionUnsetWorkplace: "Unset workplace",
 	uc.ActionSetRedirect: "Set redirect", uc.ActionUnsetRedirect: "Unset redirect",
 	uc.ActionText: "Set presence text", uc.ActionWebhook: "Call a webhook", uc.ActionMessage: "Send an XMPP message",
+	uc.StreamIn: "there", uc.StreamOut: "here",
+	uc.ProofExternal: "certificate", uc.ProofCertificate: "certificate (dialback)", uc.ProofDialback: "DNS (dialback)",
 	uc.TriggerTimed: "Timed", uc.TriggerTeams: "Microsoft Teams meeting",
 }
 

@@ -94,6 +94,7 @@ var menu = []navItem{
 	{Path: "/journal", Title: "Journal", Icon: "clock", op: access.ReadJournal},
 	{Path: "/explain", Title: "Explain", Icon: "help", op: access.Explain},
 	{Path: "/sessions", Title: "Chat sessions", Icon: "chat", op: access.ReadChats},
+	{Path: "/federation", Title: "Other servers", Icon: "servers", op: access.ReadFederation},
 	{Path: "/teams-sync", Title: "Teams sync", Icon: "sync", op: access.ReadConnectors},
 	{Path: "/metrics", Title: "Metrics", Icon: "chart", op: access.ReadMetrics},
 }

@@ -35,6 +35,8 @@ func (web *Web) routes() []route {
 		{"GET /users/{id}/flow", access.ReadCallFlow, (*request).userFlow},
 		{"GET /users/{id}/roles", access.ReadRoles, (*request).userRoles},
 		{"POST /users/{id}/roles", access.WriteRoles, (*request).saveUserRoles},
+		{"GET /users/{id}/sees", access.ReadRoles, (*request).userSees},
+		{"GET /users/{id}/seen-by", access.ReadRoles, (*request).userSeenBy},
 		{"GET /users/{id}/profile", access.ReadBoard, (*request).userProfile},
 
 		{"GET /devices", access.ReadDevices, (*request).devices},
@@ -56,6 +58,7 @@ func (web *Web) routes() []route {
 		{"GET /sessions/{id}/events", access.ReadChats, (*request).sessionEvents},
 		{"GET /sessions/{id}/end", access.EndChats, (*request).askEndSession},
 		{"POST /sessions/{id}/end", access.EndChats, (*request).endSession},
+		{"GET /federation", access.ReadFederation, (*request).federation},
 		{"GET /metrics", access.ReadMetrics, (*request).metrics},
 	},
 		web.userEditor().routes()[2:], // new users have their own form

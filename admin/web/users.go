@@ -138,6 +138,8 @@ func (q *request) tabs(u *uc.User, current string) userTabs {
 		{Path: "/forwardings", Title: "Forwarding", op: access.ReadCallFlow},
 		{Path: "/flow", Title: "Call flow", op: access.ReadCallFlow},
 		{Path: "/roles", Title: "Roles", op: access.ReadRoles},
+		{Path: "/sees", Title: "Sees", op: access.ReadRoles},
+		{Path: "/seen-by", Title: "Seen by", op: access.ReadRoles},
 		{Path: "/profile", Title: "Profile", op: access.ReadBoard},
 	} {
 		item.Current = item.Path == current

@@ -175,6 +175,9 @@ func (a *App) newAdmin() error {
 	deps := admin.Deps{
 		Directory: a.directory, Profiles: a.profiles, Presences: a.presence, Phones: a.sip, Chats: a.xmpp, Subscriptions: a.xmpp.Subscriptions, Bus: a.bus, Now: a.clock.Now, Log: a.log,
 	}
+	if a.federation != nil {
+		deps.ServerStreams = a.serverStreams
+	}
 	if a.graph != nil {
 		deps.TeamsSync = a.graph.Status
 	}

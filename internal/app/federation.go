@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/s2s"
 )
 
@@ -90,6 +91,25 @@ func (a *App) newFederation(cert tls.Certificate, secret []byte, resolver s2s.Re
 	}
 	a.xmpp.Federate(a.federation)
 	return nil
+}
+
+// serverStreams describes the streams with other servers, oldest first.
+func (a *App) serverStreams() []uc.ServerStream {
+	proofs := map[string]uc.StreamProof{"EXTERNAL": uc.ProofExternal, "certificate": uc.ProofCertificate, "dialback": uc.ProofDialback}
+	streams := a.federation.Streams()
+	list := make([]uc.ServerStream, len(streams))
+	for i, s := range streams {
+		list[i] = uc.ServerStream{
+			Domains: s.Domains, Local: s.Local, Begun: uc.StreamIn, Both: s.Bidi, Proof: proofs[s.Method], Address: s.Address.String(), Since: s.Since,
+		}
+		if s.Outgoing {
+			list[i].Begun = uc.StreamOut
+			if !slices.Contains(s.Domains, s.Remote) { // nothing comes on it, so nobody was verified to send
+				list[i].Domains = []string{s.Remote}
+			}
+		}
+	}
+	return list
 }
 
 // serveFederation lets other servers in.
