@@ -165,6 +165,28 @@ func TestBaresipDial(t *testing.T) {
 	await(t, events, is(func(c uc.Call) bool { return c.ID == next.ID && c.State == uc.CallEnded }))
 }
 
+// TestBaresipRefer has Ben's phone send Anna on to Cleo with its own key.
+func TestBaresipRefer(t *testing.T) {
+	w := newWorld(t, nil)
+	startBaresip(t, w, annaDesk, "auto")
+	startBaresip(t, w, cleoDesk, "auto")
+	phone := startBaresip(t, w, benDesk, "manual")
+	events := w.bus.Subscribe(1000, uc.CallChanged{})
+	phone.tell(t, "dial", "12")
+	answered := await(t, events, func(e uc.CallChanged) bool { return e.Call.State == uc.CallAnswered }).Call
+	heard(t, w)
+	phone.tell(t, "transfer", "56")
+	before, next := transferred(t, events, answered.ID)
+	if before.Cause != "transferred to 56 by ben" || next.Caller.User != anna || next.Called.User != cleo {
+		t.Errorf("call is %+v, before it %+v", next, before)
+	}
+	heardAnew(t, w)
+	if err := w.HangUp(t.Context(), next.ID, boss); err != nil {
+		t.Fatal(err)
+	}
+	await(t, events, func(e uc.CallChanged) bool { return e.Call.ID == next.ID && e.Call.State == uc.CallEnded })
+}
+
 // heard waits until both sides of the only call have sent audio through the relay.
 func heard(t *testing.T, w *world) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // It is told how that goes by NOTIFY, and with BYE when the other has answered.
 func (l *leg) refer(r *request) {
 	c := l.call
-	to, with, fault := l.referTo(r)
+	to, with, fault := readReferTo(headers(r, "refer-to"), c.s.cfg.Domain, hostOf(l.flow.local()))
 	if fault != nil {
 		r.refuse(fault)
 		return
@@ -53,10 +54,9 @@ func (c *call) giveIfAllowed(t *transfer) {
 	c.give(t)
 }
 
-// referTo reads the extension that a REFER names, and the dialog of the telephone's own that the new call is to
-// replace, if it has consulted somebody there.
-func (l *leg) referTo(r *request) (to string, with *replaced, refused *fault) {
-	values := headers(r, "refer-to")
+// readReferTo reads the extension that a REFER names at one of our hosts, and the dialog of the telephone's own
+// that the new call is to replace, if it has consulted somebody there.
+func readReferTo(values []string, hosts ...string) (to string, with *replaced, refused *fault) {
 	if len(values) != 1 || strings.Count(values[0], "<") > 1 { // RFC 3515 §2.4.2: exactly one
 		return "", nil, bad("One Refer-To Needed")
 	}
@@ -73,7 +73,7 @@ func (l *leg) referTo(r *request) (to string, with *replaced, refused *fault) {
 		return "", nil, &fault{status: 416, reason: "Unsupported URI Scheme"}
 	case method != "" && !strings.EqualFold(method, string(sip.INVITE)):
 		return "", nil, &fault{status: sip.StatusGlobalDecline, reason: "Decline"}
-	case !strings.EqualFold(uri.Host, l.call.s.cfg.Domain) && uri.Host != hostOf(l.flow.local()):
+	case !slices.ContainsFunc(hosts, func(host string) bool { return strings.EqualFold(host, uri.Host) }):
 		return "", nil, &fault{status: sip.StatusGlobalDecline, reason: "Decline"} // there is no way out of the company
 	}
 	if uri.Headers != nil {
