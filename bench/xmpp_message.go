@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,6 +177,8 @@ func (b *bench) besideVictim(ctx context.Context, clients []*client, reads bool,
 	defer closeAll(victims)
 	if reads {
 		count(victims)
+	} else if err := victims[0].narrow(); err != nil {
+		return d, err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -184,6 +188,18 @@ func (b *bench) besideVictim(ctx context.Context, clients []*client, reads bool,
 	wg.Wait()
 	d.trips, d.late = trips, late
 	return d, err
+}
+
+// narrow lets the kernel hold little of what the client does not read, so that the server notices soon.
+func (c *client) narrow() error {
+	conn := c.conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if t, ok := conn.(*net.TCPConn); ok {
+		return t.SetReadBuffer(64 << 10)
+	}
+	return nil
 }
 
 // feed sends a thousand messages of 4 kB a second and returns how many bytes went out. Each write may take long:
