@@ -20,14 +20,20 @@ const (
 	figIdle         = "memory per idle session"
 	figRoster       = "first roster of a big group"
 	figRosterGrowth = "memory that such rosters leave"
+	figReading      = "others' p99, with that client reading"
 	figStalled      = "others' p99, with a client that stops reading"
 )
 
-// goal is what a figure is to reach: to be so many times better than the best peer, or to be at most so much.
+// goal is what a figure is to reach: to be so many times better than the best peer, to be at most so much, or to be no
+// more than another figure of the same server, its control.
 type goal struct {
-	times float64
-	most  float64
+	times   float64
+	most    float64
+	control string
 }
+
+// alike is how many times its control a figure may be: two runs of the same differ by as much.
+const alike = 1.5
 
 // The goals. Those of memory depend on how clients connect.
 var (
@@ -42,6 +48,7 @@ var (
 		figInitial:      {times: 20},
 		figRoster:       {most: 150},
 		figRosterGrowth: {most: 16},
+		figStalled:      {control: figReading},
 	}
 	goalsPlain = map[string]goal{figIdle: {most: 12}}
 	goalsTLS   = map[string]goal{figIdle: {most: 34}, figSignIn: {times: 3}}
@@ -53,17 +60,23 @@ func (g goal) String() string {
 		return fmt.Sprintf("≥ %g×", g.times)
 	case g.most > 0:
 		return fmt.Sprintf("≤ %g", g.most)
+	case g.control != "":
+		return "no effect"
 	}
 	return ""
 }
 
-// met says "met", "not met", or nothing if that is not known.
-func (g goal) met(own, ratio float64) string {
+// met says "met", "not met", or nothing if that is not known. The server is the figure's.
+func (g goal) met(own, ratio float64, server *results) string {
 	switch {
 	case g.times > 0 && ratio > 0:
 		return yes(ratio >= g.times)
 	case g.most > 0:
 		return yes(own <= g.most)
+	case g.control != "":
+		if c := server.find(g.control); c != nil {
+			return yes(own <= alike*c.value)
+		}
 	}
 	return ""
 }

@@ -73,7 +73,7 @@ func (t *table) rows() []row {
 		if !ok {
 			g = goals[f.name]
 		}
-		r.goal, r.met = g.String(), g.met(f.value, times)
+		r.goal, r.met = g.String(), g.met(f.value, times, t.servers[0])
 		list = append(list, r)
 	}
 	return list

@@ -143,7 +143,7 @@ func stalled(ctx context.Context, b *bench) error {
 	for _, m := range []struct {
 		reads     bool
 		name, too string
-	}{{true, "others' p99, with that client reading", ", with that client reading"}, {false, figStalled, ", with a client that stops reading"}} {
+	}{{true, figReading, ", with that client reading"}, {false, figStalled, ", with a client that stops reading"}} {
 		before := b.memory()
 		d, err := b.besideVictim(ctx, clients, m.reads, duration)
 		if err != nil {
