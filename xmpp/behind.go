@@ -2,12 +2,17 @@ package xmpp
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"sync"
+
+	"github.com/rolecall/rolecall/xmpp/muc"
 )
 
-// behind is what a client that does not keep up is still to be told of others' presence: of each address the
-// last word only. It is made when more than the soft cap waits for the client and goes when that has been
-// read, so that a storm of presence neither fills the queue of who reads slowly nor slows the senders.
+// behind is what a client that does not keep up is still to be told of others' presence: of each address, also of
+// each occupant of a chat room, the last word only. It is made when more than the soft cap waits for the client and
+// goes when that has been read, so that a storm of presence neither fills the queue of who reads slowly nor slows
+// the senders.
 // Its lock may be taken under those of accounts; under it only that of the queue is.
 type behind struct {
 	mu    sync.Mutex
@@ -32,7 +37,31 @@ func (c *session) fallBehind() {
 func (b *batch) holdPresence(w *behind, to *session, parts [][]byte) bool {
 	raw := bytes.Join(parts, nil)
 	key := coalesced(raw)
-	if key == "" || !w.hold(key, raw) {
+	return key != "" && b.hold(w, to, key, raw)
+}
+
+// holdInRoom is holdPresence for what comes from a chat room. Only what tells how an occupant is now is held. What must
+// not be lost goes its way at once, and what was held of the same occupant, which is older, is dropped; so is what
+// was held of a room that the client leaves.
+func (b *batch) holdInRoom(w *behind, to *session, d *muc.Delivery, parts ...[]byte) bool {
+	switch {
+	case d.Occupant == "":
+	case d.State:
+		return b.hold(w, to, occupantKey(d.Occupant), bytes.Join(parts, nil))
+	case d.Left:
+		room, _, _ := strings.Cut(d.Occupant, "/")
+		w.drop(func(key string) bool { return strings.HasPrefix(key, occupantKey(room)+"/") })
+	case w.holds(occupantKey(d.Occupant)):
+		w.drop(func(key string) bool { return key == occupantKey(d.Occupant) })
+	}
+	return false
+}
+
+func occupantKey(address string) string { return "occupant " + address }
+
+// hold keeps a stanza that a newer one with the same key may take the place of.
+func (b *batch) hold(w *behind, to *session, key string, raw []byte) bool {
+	if !w.hold(key, raw) {
 		return false
 	}
 	switch {
@@ -58,6 +87,27 @@ func (w *behind) hold(key string, raw []byte) bool {
 	w.last[key] = raw
 	w.size += len(raw) - len(old)
 	return true
+}
+
+func (w *behind) holds(key string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, known := w.last[key]
+	return known
+}
+
+// drop forgets what was held under some keys.
+func (w *behind) drop(which func(key string) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.order = slices.DeleteFunc(w.order, func(key string) bool {
+		if !which(key) {
+			return false
+		}
+		w.size -= len(w.last[key])
+		delete(w.last, key)
+		return true
+	})
 }
 
 func (w *behind) tooMuch(hard int) bool {

@@ -31,7 +31,7 @@ import (
 //	paging                                  TestHostilePaging
 //	floods of contacts and requests         TestRosterFlood, TestSubscriptionFlood
 //	floods of messages for who is offline   TestOfflineFlood
-//	storms of presence                      TestPresenceStorm
+//	storms of presence                      TestPresenceStorm, TestRoomPresenceStorm, TestLeaveRoomWhileBehind
 //	clients that never read                 TestClientThatNeverReads, TestFloodWithoutReading,
 //	                                        TestHibernatedSessionIsBounded, TestAsksAndGivesUp
 //	guessing of passwords                   negotiate: TestGuessing*, TestNobodyCanLockOthersOut,

@@ -136,7 +136,9 @@ func (s *Server) deliverRoom(b *batch, by *account, d muc.Delivery) {
 	for _, to := range d.To {
 		b.scratch = append(scan.AppendEscaped(append(b.scratch[:0], " to='"...), to), '\'')
 		if c := s.router.sessionOf(to); c != nil {
-			b.push(c, before, b.scratch, behind)
+			if w := c.behind.Load(); w == nil || !b.holdInRoom(w, c, &d, before, b.scratch, behind) {
+				b.push(c, before, b.scratch, behind)
+			}
 			continue
 		}
 		if domain := domainOf([]byte(to)); domain != s.cfg.Domain {

@@ -68,7 +68,7 @@ func (r *Room) welcome(s *seat, x *scan.Node, codes []int) {
 	open := r.seesAddresses(self)
 	for _, o := range r.order {
 		if o != self {
-			r.send(to, r.shown(o, open))
+			r.sendPresence(Delivery{To: to, Stanza: r.shown(o, open), Occupant: r.occupantAddress(o.nick)})
 		}
 	}
 	if r.settings.NonAnonymous {
@@ -81,7 +81,7 @@ func (r *Room) welcome(s *seat, x *scan.Node, codes []int) {
 	if len(self.seats) == 1 && len(r.entered) > 0 {
 		r.announce(a, to)
 	} else {
-		r.send(to, r.render(a, true, true)) // the others know this occupant already
+		r.announceTo(to, a) // the others know this occupant already
 	}
 	r.sendHistory(to, x.Child(NS, "history"))
 	r.sendSubject(to)

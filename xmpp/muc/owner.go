@@ -103,7 +103,7 @@ func (r *Room) destroy(in *In, d *scan.Node) error {
 // removeAll takes everybody out and tells each only of themselves.
 func (r *Room) removeAll(why func(*occupant) announcement) {
 	for _, o := range r.order {
-		r.send(o.clients(), r.render(why(o), true, true))
+		r.announceTo(o.clients(), why(o))
 		for _, s := range o.seats {
 			r.left = append(r.left, s.full)
 		}

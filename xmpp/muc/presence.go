@@ -111,12 +111,22 @@ func (r *Room) announce(a announcement, own []string) {
 		}
 	}
 	if len(open) > 0 {
-		r.send(open, r.render(a, true, false))
+		r.sendPresence(Delivery{To: open, Stanza: r.render(a, true, false), Occupant: r.occupantAddress(a.of.nick), State: a.isState()})
 	}
 	if len(closed) > 0 {
-		r.send(closed, r.render(a, false, false))
+		r.sendPresence(Delivery{To: closed, Stanza: r.render(a, false, false), Occupant: r.occupantAddress(a.of.nick), State: a.isState()})
 	}
-	r.send(own, r.render(a, true, true))
+	r.announceTo(own, a)
+}
+
+// announceTo tells an occupant's own clients.
+func (r *Room) announceTo(own []string, a announcement) {
+	r.sendPresence(Delivery{To: own, Stanza: r.render(a, true, true), Occupant: r.occupantAddress(a.of.nick), Left: a.leaves && a.newNick == ""})
+}
+
+// isState reports whether others learn nothing of it but how the occupant is now.
+func (a *announcement) isState() bool {
+	return len(a.codes) == 0 && a.newNick == "" && a.actor == "" && a.reason == "" && a.destroy == nil
 }
 
 // render makes the presence for those who may know the real address or not, or for the occupant's own clients.
@@ -174,7 +184,7 @@ func (r *Room) leave(s *seat, a announcement) {
 	o := s.occupant
 	a.of, a.leaves = o, true
 	if len(o.seats) > 1 {
-		r.send([]string{s.full}, r.render(a, true, true))
+		r.announceTo([]string{s.full}, a)
 		r.unseat(s)
 		return
 	}

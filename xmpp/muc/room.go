@@ -177,7 +177,14 @@ func (r *Room) seesAddresses(o *occupant) bool { return r.settings.NonAnonymous 
 // send delivers a stanza to addresses, if there are any.
 func (r *Room) send(to []string, stanza []byte) {
 	if len(to) > 0 {
-		r.out = append(r.out, Delivery{to, stanza})
+		r.out = append(r.out, Delivery{To: to, Stanza: stanza})
+	}
+}
+
+// sendPresence is send for an occupant's presence.
+func (r *Room) sendPresence(d Delivery) {
+	if len(d.To) > 0 {
+		r.out = append(r.out, d)
 	}
 }
 

@@ -289,6 +289,7 @@ func TestRandomConversations(t *testing.T) {
 				t.Fatalf("seed %d: %s: %s has an effect in spite of %v", seed, s.user, s.text, err)
 			}
 			first.checkInvariants(fmt.Sprintf("seed %d after %s: %s", seed, s.user, s.text))
+			first.checkKinds(out)
 			if !open && !first.settings.NonAnonymous {
 				first.checkAnonymity(out, was, s.text)
 			}
@@ -382,6 +383,39 @@ func (tb *table) checkInvariants(when string) {
 	}
 	if owners == 0 || weight != tb.weight || seats != len(tb.seats) || len(tb.nicks) != len(tb.order) {
 		tb.t.Fatalf("%s: %d owners, weight %d of %d, %d seats of %d, %d nicks of %d", when, owners, tb.weight, weight, seats, len(tb.seats), len(tb.nicks), len(tb.order))
+	}
+}
+
+// checkKinds fails if what is said of a presence beside its bytes is not what these say.
+func (tb *table) checkKinds(out []Delivery) {
+	tb.t.Helper()
+	for _, d := range out {
+		if !strings.HasPrefix(string(d.Stanza), "<presence") {
+			if d.Occupant != "" || d.State || d.Left {
+				tb.t.Fatalf("counts as presence: %s", d.Stanza)
+			}
+			continue
+		}
+		n, err := scan.Parse(d.Stanza)
+		if err != nil {
+			tb.t.Fatalf("%v in %s", err, d.Stanza)
+		}
+		x := n.Child(nsUser, "x")
+		if x == nil { // an error
+			continue
+		}
+		var codes []string
+		for _, c := range x.Nodes {
+			if c.Name == "status" {
+				codes = append(codes, c.Attr("code"))
+			}
+		}
+		item := x.Child(nsUser, "item")
+		more := len(codes) > 0 || item.Attr("nick") != "" || len(item.Nodes) > 0 || x.Child(nsUser, "destroy") != nil
+		left := n.Attr("type") == "unavailable" && slices.Contains(codes, "110") && !slices.Contains(codes, "303")
+		if d.Occupant != n.Attr("from") || d.State && more || d.Left != left {
+			tb.t.Fatalf("counts as presence of %s, state %v, left %v: %s", d.Occupant, d.State, d.Left, d.Stanza)
+		}
 	}
 }
 

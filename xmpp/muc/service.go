@@ -431,7 +431,7 @@ func (s *Service) occupantCard(ctx context.Context, from, bare string, in *In, d
 	if n, err := scan.Parse(raw); err == nil {
 		card = n
 	}
-	deliver(Delivery{[]string{in.From}, build("iq", from, "result", string(in.Head.ID), card)})
+	deliver(Delivery{To: []string{in.From}, Stanza: build("iq", from, "result", string(in.Head.ID), card)})
 	return nil
 }
 
@@ -525,7 +525,7 @@ func (s *Service) handleSelf(in *In, deliver func(Delivery)) error {
 	default:
 		return errNotImplemented
 	}
-	deliver(Delivery{[]string{in.From}, build("iq", s.cfg.Domain, "result", string(in.Head.ID), answer)})
+	deliver(Delivery{To: []string{in.From}, Stanza: build("iq", s.cfg.Domain, "result", string(in.Head.ID), answer)})
 	return nil
 }
 

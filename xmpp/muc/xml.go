@@ -50,6 +50,14 @@ const (
 type Delivery struct {
 	To     []string
 	Stanza []byte // without a to attribute
+
+	// Occupant is the address of the occupant whose presence the stanza is; else it is empty.
+	Occupant string
+	// State says that the presence tells nothing but how the occupant is now, so that a later one of the same occupant
+	// makes it superfluous. One with a status code, a new nick, who did it or why is not of this kind.
+	State bool
+	// Left says that those who are told leave the room by it: what they have not been told of others does not matter.
+	Left bool
 }
 
 // forUser reports whether it is for users who are not in the room.
@@ -95,7 +103,7 @@ func (in *In) failure() Delivery {
 		return Delivery{}
 	}
 	e := with(elem(scan.NSClient, "error", "type", "wait"), elem(nsStanzas, "internal-server-error"))
-	return Delivery{[]string{in.From}, build("iq", string(in.Head.To), "error", string(in.Head.ID), e)}
+	return Delivery{To: []string{in.From}, Stanza: build("iq", string(in.Head.To), "error", string(in.Head.ID), e)}
 }
 
 // payload returns the first child of an IQ.
