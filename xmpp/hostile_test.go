@@ -216,6 +216,56 @@ func TestStanzaThatNeverEnds(t *testing.T) {
 	}
 }
 
+// gathered is a connection that holds back what is written while told to.
+type gathered struct {
+	net.Conn
+	hold bool
+	held []byte
+}
+
+func (g *gathered) Write(p []byte) (int, error) {
+	if g.hold {
+		g.held = append(g.held, p...)
+		return len(p), nil
+	}
+	return g.Conn.Write(p)
+}
+
+func (g *gathered) release() error {
+	_, err := g.Conn.Write(g.held)
+	g.hold, g.held = false, nil
+	return err
+}
+
+// TestRecordsAtOnce sends as many TLS records at once as are handled in one burst, and one more, and one less: none
+// may be left lying until something else comes.
+func TestRecordsAtOnce(t *testing.T) {
+	w := start(t)
+	dialer := net.Dialer{}
+	raw, err := dialer.DialContext(t.Context(), "tcp", w.direct.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gathered{Conn: raw}
+	c := &client{conn: tls.Client(g, &tls.Config{InsecureSkipVerify: true, ServerName: testDomain, NextProtos: []string{"xmpp-client"}})}
+	t.Cleanup(func() { raw.Close() })
+	if err := c.negotiate(t.Context(), "anna", "a"); err != nil {
+		t.Fatal(err)
+	}
+	for n := pollMax - 3; n <= pollMax+3; n++ {
+		g.hold = true
+		for i := range n {
+			c.send(t, fmt.Sprintf("<iq type='get' id='%d-%d'><ping xmlns='urn:xmpp:ping'/></iq>", n, i))
+		}
+		if err := g.release(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			c.expect(t, fmt.Sprintf("id='%d-%d'", n, i))
+		}
+	}
+}
+
 // TestStanzaInPieces sends every byte in a TLS record of its own.
 func TestStanzaInPieces(t *testing.T) {
 	w := start(t)

@@ -331,11 +331,11 @@ func (c *session) handleInput(in *input) (slowed bool, err error) {
 	if in.turn.done == 0 {
 		in.turn.began = b.now()
 	}
-	for range pollMax {
+	for n := 1; ; n++ {
 		if slowed, err = c.handleRead(in, b); err != nil {
 			return false, err
 		}
-		if slowed || c.ended() != nil || in.turn.over() || !in.poll() {
+		if slowed || c.ended() != nil || in.turn.over() || n == pollMax || !in.poll() { // what was polled must be handled
 			break
 		}
 	}
