@@ -115,11 +115,14 @@ func TestParseTime(t *testing.T) {
 
 func TestWorthKeeping(t *testing.T) {
 	for raw, want := range map[string]bool{
-		`<message type='chat'><body>x</body></message>`:                                          true,
-		`<message><subject>x</subject></message>`:                                                true,
-		`<message type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/></message>`: false,
-		`<message type='chat'><e xmlns='u'/><store xmlns='urn:xmpp:hints'/></message>`:           true,
-		`<message><body>x</body><no-permanent-store xmlns='urn:xmpp:hints'/></message>`:          false,
+		`<message type='chat'><body>x</body></message>`:                                                  true,
+		`<message><subject>x</subject></message>`:                                                        true,
+		`<message type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/></message>`:         false,
+		`<message type='chat'><e xmlns='u'/><store xmlns='urn:xmpp:hints'/></message>`:                   true,
+		`<message><body>x</body><no-permanent-store xmlns='urn:xmpp:hints'/></message>`:                  false,
+		`<message type='chat'><body>x</body><no-store xmlns='urn:xmpp:hints'/></message>`:                false,
+		`<message type='chat'><body>x</body><no-copy xmlns='urn:xmpp:hints'/></message>`:                 true,
+		`<message type='chat'><x xmlns='u'><body xmlns='jabber:client'>not its own</body></x></message>`: false,
 		`<message/>`: false,
 		`<message type='chat'><body xmlns='http://www.w3.org/1999/xhtml'>not ours</body></message>`:       false,
 		`<x:message xmlns:x='jabber:client' type='chat'><x:body>prefixed</x:body></x:message>`:            true,

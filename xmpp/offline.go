@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -56,8 +57,13 @@ func (s *Server) drainIfBack(a *account) {
 	}
 }
 
-// worthKeeping applies the hints of XEP-0334 and leaves out what is worthless later (XEP-0160 §3).
+// worthKeeping applies the hints of XEP-0334 and leaves out what is worthless later (XEP-0160 §3). Most are known by
+// their first child: to read a long message as a whole costs more than to refuse it.
 func worthKeeping(raw []byte) bool {
+	head, _, _, err := scan.New(unlimited).Next(raw)
+	if err == nil && string(head.Child) == "body" && string(head.ChildNS) == scan.NSClient && !bytes.Contains(raw, []byte(nsHints)) {
+		return true
+	}
 	n, err := scan.Parse(raw)
 	switch {
 	case err != nil, n.Child(nsHints, "no-store") != nil, n.Child(nsHints, "no-permanent-store") != nil:
