@@ -135,7 +135,7 @@ func TestProfileEditorInBrowser(t *testing.T) {
 		chromedp.Click(css(`button[value="enter add"]`)), chromedp.WaitVisible(css(`[name="enter.1.kind"]`)),
 		chromedp.SetValue(css(`[name="enter.1.kind"]`), "text"),
 		evaluate(`document.querySelector('[name="enter.1.kind"]').dispatchEvent(new Event("change", {bubbles: true}))`),
-		chromedp.WaitVisible(css(`[name="enter.1.text"]`)), chromedp.SendKeys(css(`[name="enter.1.text"]`), "Thinking"),
+		chromedp.WaitVisible(css(`[name="enter.1.text"]`)), chromedp.SetValue(css(`[name="enter.1.text"]`), "Thinking"),
 		chromedp.Click(css(`button[value="enter 1 up"]`)), chromedp.WaitVisible(css(`[name="enter.0.text"]`)),
 		chromedp.Click(css(`.buttons.sticky button`)), chromedp.WaitVisible(`//p[contains(., "Added.")]`))
 	for _, p := range c.dir.Snapshot().Profiles.All() {

@@ -181,21 +181,31 @@ function openDialogs(dialog) {
   });
 }
 
-// growRows lets the buttons that add, move and remove rows change the form in place.
+// growRows lets the buttons that add, move and remove rows change the form in place. What is typed while the server
+// answers stays, and an answer that a later one is to follow is not shown.
 function growRows(form) {
-  const change = async (name, value) => {
+  let latest = 0;
+  const fields = () => [...form.elements].filter((f) => f.name && f.matches("select, textarea, input:not([type=checkbox], [type=radio])"));
+  const change = async (name, value, sameRows) => {
+    const mine = ++latest;
     const data = new URLSearchParams(new FormData(form));
     data.set(name, value);
+    const before = new Map(fields().map((f) => [f.name, f.value]));
     const response = await fetch(location.pathname, { method: "POST", body: data });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (mine !== latest) return;
+    const typed = sameRows ? fields().filter((f) => f.value !== before.get(f.name)) : [];
+    const focused = form.contains(document.activeElement) ? document.activeElement.name : "";
     form.replaceChildren(...page.getElementById(form.id).childNodes);
+    for (const f of typed) if (form.elements[f.name]) form.elements[f.name].value = f.value;
+    if (sameRows && focused) form.elements[focused]?.focus?.();
   };
   form.addEventListener("submit", (e) => {
     if (e.submitter?.name !== "do") return;
     e.preventDefault();
-    change("do", e.submitter.value);
+    change("do", e.submitter.value, false);
   });
   form.addEventListener("change", (e) => {
-    if (e.target.matches("select[name$='.kind']")) change("do", "refresh 1");
+    if (e.target.matches("select[name$='.kind']")) change("do", "refresh 1", true);
   });
 }
