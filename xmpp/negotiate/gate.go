@@ -105,7 +105,7 @@ func (g *gate) fill() error {
 	}
 	g.buf = slices.Grow(g.buf, 1024)
 	have := len(g.buf)
-	n, err := g.Conn.Read(g.buf[have:cap(g.buf)])
+	n, err := g.Read(g.buf[have:cap(g.buf)])
 	g.buf = g.buf[:have+n]
 	g.left -= n
 	if n > 0 {
