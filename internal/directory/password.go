@@ -2,27 +2,21 @@ package directory
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/pbkdf2"
-	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // SCRAM-SHA-1 is mandatory in RFC 6120 §13.8.1
 	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/rolecall/rolecall/internal/saslprep"
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 )
-
-const saltSize = 16
 
 // SetPassword gives a user a new password. If it is the user who changes it, they need not change it again.
 func (d *Directory) SetPassword(ctx context.Context, by uc.Actor, user uc.UserID, password string) error {
@@ -54,28 +48,18 @@ func (d *Directory) CheckPassword(ctx context.Context, user uc.UserID, password 
 	if u != nil && u.Auth == uc.AuthLocal {
 		had = u.Password
 	}
-	h, may := checkedBy(had.Hashes())
-	keys := uc.ScramKeys{Salt: make([]byte, saltSize), Iterations: d.iterations, StoredKey: make([]byte, sha256.Size)}
+	h, may := scram.CheckedBy(had.Hashes()), had.Hashes() != 0
+	keys := uc.ScramKeys{Salt: make([]byte, scram.SaltSize), Iterations: d.iterations, StoredKey: make([]byte, sha256.Size)}
 	if may {
-		keys = *had.Of(h.set)
+		keys = *had.Of(h.Set)
 	}
 	prepared, ok := saslprep.Prepare(password)
-	got, err := deriveKeys(h.new, prepared, keys.Salt, keys.Iterations)
+	got, err := h.Derive(prepared, keys.Salt, keys.Iterations)
 	right := ok && err == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
 	if right {
 		d.completeKeys(ctx, u, prepared)
 	}
 	return right
-}
-
-// checkedBy chooses the hash that a password is checked by: SHA-256 if there are keys for it, else the strongest.
-func checkedBy(have uc.HashSet) (h hashed, may bool) {
-	for _, h := range []hashed{sha256Hashed, sha512Hashed, sha1Hashed} {
-		if have&h.set != 0 {
-			return h, true
-		}
-	}
-	return sha256Hashed, false
 }
 
 // completeKeys makes and stores the keys that are missing of a password that is the user's.
@@ -132,26 +116,14 @@ func (d *Directory) derivePassword(password string) (uc.PasswordKeys, error) {
 	return d.deriveFor(uc.AllHashes, prepared)
 }
 
-// hashed is a hash that passwords are kept by.
-type hashed struct {
-	set uc.HashSet
-	new func() hash.Hash
-}
-
-var (
-	sha1Hashed   = hashed{uc.SHA1, sha1.New}
-	sha256Hashed = hashed{uc.SHA256, sha256.New}
-	sha512Hashed = hashed{uc.SHA512, sha512.New}
-)
-
 // deriveFor makes the keys of a prepared password for some hashes, in parallel.
 func (d *Directory) deriveFor(hashes uc.HashSet, prepared string) (uc.PasswordKeys, error) {
 	var keys uc.PasswordKeys
 	var wg sync.WaitGroup
 	var errs [3]error
-	for i, h := range []hashed{sha1Hashed, sha256Hashed, sha512Hashed} {
-		if hashes&h.set != 0 {
-			wg.Go(func() { *keys.Of(h.set), errs[i] = deriveKeys(h.new, prepared, salt(), d.iterations) })
+	for i, h := range scram.Hashes() {
+		if hashes&h.Set != 0 {
+			wg.Go(func() { *keys.Of(h.Set), errs[i] = h.Derive(prepared, scram.NewSalt(), d.iterations) })
 		}
 	}
 	wg.Wait()
@@ -174,31 +146,6 @@ func checkPasswordRule(password string) error {
 		return uc.FieldError(uc.ErrInvalid, "password", "the password is longer than %d bytes", maxText)
 	}
 	return nil
-}
-
-// deriveKeys makes the keys that a server keeps of a password (RFC 5802 §3).
-func deriveKeys(h func() hash.Hash, password string, salt []byte, iterations int) (uc.ScramKeys, error) {
-	salted, err := pbkdf2.Key(h, password, salt, iterations, h().Size())
-	if err != nil {
-		return uc.ScramKeys{}, err
-	}
-	stored := h()
-	stored.Write(mac(h, salted, "Client Key"))
-	return uc.ScramKeys{
-		Salt: salt, Iterations: iterations, StoredKey: stored.Sum(nil), ServerKey: mac(h, salted, "Server Key"),
-	}, nil
-}
-
-func mac(h func() hash.Hash, key []byte, text string) []byte {
-	m := hmac.New(h, key)
-	m.Write([]byte(text))
-	return m.Sum(nil)
-}
-
-func salt() []byte {
-	b := make([]byte, saltSize)
-	rand.Read(b) //nolint:errcheck // crypto/rand.Read never fails since Go 1.24
-	return b
 }
 
 // SetPIN gives a user a new PIN of at least 4 digits.
@@ -237,7 +184,7 @@ func (d *Directory) hashPIN(pin string) (string, error) {
 	if len(pin) < 4 || len(pin) > 32 || strings.ContainsFunc(pin, func(r rune) bool { return r < '0' || r > '9' }) {
 		return "", uc.FieldError(uc.ErrInvalid, "pin", "the PIN needs at least 4 digits, and nothing else")
 	}
-	s := salt()
+	s := scram.NewSalt()
 	key, err := pbkdf2.Key(sha256.New, pin, s, d.iterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("directory: hash PIN: %w", err)

@@ -1,65 +1,15 @@
 package directory
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // SCRAM-SHA-1
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"hash"
 	"reflect"
 	"testing"
 
 	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/saslprep"
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 )
-
-// TestKeysAgainstStandard plays the server's part of the examples of RFC 5802 §5 and RFC 7677 §3.
-func TestKeysAgainstStandard(t *testing.T) {
-	for _, test := range []struct {
-		name, salt, auth, proof, signature string
-		hash                               func() hash.Hash
-	}{{
-		name: "SCRAM-SHA-1", hash: sha1.New, salt: "QSXCR+Q6sek8bf92",
-		auth: "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096," +
-			"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j",
-		proof: "v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=", signature: "rmF9pqV8S7suAoZWja4dJRkFsKQ=",
-	}, {
-		name: "SCRAM-SHA-256", hash: sha256.New, salt: "W22ZaJ0SNY7soEsUEjb6gQ==",
-		auth: "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096," +
-			"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
-		proof: "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", signature: "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-	}} {
-		t.Run(test.name, func(t *testing.T) {
-			keys, err := deriveKeys(test.hash, "pencil", decode(t, test.salt), 4096)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := base64.StdEncoding.EncodeToString(mac(test.hash, keys.ServerKey, test.auth)); got != test.signature {
-				t.Errorf("server signature %s, want %s", got, test.signature)
-			}
-			clientKey := mac(test.hash, keys.StoredKey, test.auth)
-			for i, b := range decode(t, test.proof) {
-				clientKey[i] ^= b
-			}
-			h := test.hash()
-			h.Write(clientKey)
-			if !hmac.Equal(h.Sum(nil), keys.StoredKey) {
-				t.Error("the stored key does not accept the client's proof")
-			}
-		})
-	}
-}
-
-func decode(t *testing.T, text string) []byte {
-	t.Helper()
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func TestPasswordRule(t *testing.T) {
 	for password, good := range map[string]bool{
@@ -149,7 +99,7 @@ func TestCompletedKeys(t *testing.T) {
 			t.Errorf("hashes %b: keys %+v", set, now)
 		}
 		for h := uc.SHA1; h < uc.AllHashes; h <<= 1 { // each of them is the password's
-			if set&h == 0 && (now.Of(h).Iterations != 16 || len(now.Of(h).Salt) != saltSize) {
+			if set&h == 0 && (now.Of(h).Iterations != 16 || len(now.Of(h).Salt) != scram.SaltSize) {
 				t.Errorf("hashes %b: keys for %b are %+v", set, h, now.Of(h))
 			}
 			alone, err := d.ImportUser(t.Context(), uc.System, uc.User{Login: "b", Name: "B", Auth: uc.AuthLocal}, "", only(now, h))

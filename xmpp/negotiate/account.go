@@ -7,6 +7,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -28,9 +29,6 @@ type External interface {
 	// Check reports whether the password is the login's. An error means that nobody could tell.
 	Check(ctx context.Context, login, password string) (bool, error)
 }
-
-// saltSize is that of real accounts, in bytes.
-const saltSize = 16
 
 // account finds the account of a login.
 func (n *negotiation) account(name string) *account {
@@ -60,7 +58,7 @@ func (n *negotiation) hashesOfNobody(login string) uc.HashSet {
 	if all == census[uc.AllHashes] {
 		return uc.AllHashes
 	}
-	draw := binary.BigEndian.Uint32(sha256Hash.mac(n.shared.secret, []byte("hashes "+login)))
+	draw := binary.BigEndian.Uint32(scram.SHA256.MAC(n.shared.secret, []byte("hashes "+login)))
 	at := int(uint64(draw) * uint64(all) >> 32)
 	// The fewest hashes come first: when an account is given more keys, one of the logins that there are not seems to be, too.
 	for set := uc.HashSet(1); set < uc.AllHashes; set++ {
@@ -82,14 +80,14 @@ func counted(census *uc.HashCensus) int {
 
 // keysOf returns an account's keys for a hash. If it has none it makes up the same keys every time, so that a stranger
 // cannot tell (RFC 5802 §9, RFC 6120 §13.11), and kept is false.
-func (n *negotiation) keysOf(a *account, h *scramHash) (keys uc.ScramKeys, kept bool) {
+func (n *negotiation) keysOf(a *account, h *scram.Hash) (keys uc.ScramKeys, kept bool) {
 	// Made in any case, so that it takes as long for the logins that there are.
 	invented := uc.ScramKeys{
-		Salt:       h.mac(n.shared.secret, []byte("salt "+a.login))[:saltSize],
+		Salt:       h.MAC(n.shared.secret, []byte("salt "+a.login))[:scram.SaltSize],
 		Iterations: n.iterations(),
-		StoredKey:  h.mac(n.shared.secret, []byte("stored key "+a.login)),
+		StoredKey:  h.MAC(n.shared.secret, []byte("stored key "+a.login)),
 	}
-	if keys = *a.keys.Of(h.set); len(keys.StoredKey) > 0 {
+	if keys = *a.keys.Of(h.Set); len(keys.StoredKey) > 0 {
 		return keys, true
 	}
 	return invented, false
@@ -107,7 +105,7 @@ func (n *negotiation) lookElsewhere(a *account) {
 	if user, ok := n.cfg.External.Whose(a.login); ok {
 		a.user, a.known, a.elsewhere = user, true, true
 	} else if !a.known {
-		a.elsewhere = sha256Hash.mac(n.shared.secret, []byte("elsewhere "+a.login))[0]&1 == 1
+		a.elsewhere = scram.SHA256.MAC(n.shared.secret, []byte("elsewhere "+a.login))[0]&1 == 1
 	}
 }
 

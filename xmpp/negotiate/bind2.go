@@ -7,6 +7,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -69,7 +70,7 @@ func (n *negotiation) resourceFor(tag string) string {
 	}
 	unique := rand.Text()[:12]
 	if agent := n.agent(); agent != "" {
-		mac := sha256Hash.mac(n.shared.secret, []byte("resource\x00"+n.login+"\x00"+agent+"\x00"+tag))
+		mac := scram.SHA256.MAC(n.shared.secret, []byte("resource\x00"+n.login+"\x00"+agent+"\x00"+tag))
 		unique = base32.StdEncoding.EncodeToString(mac)[:12]
 	}
 	unique = strings.ToLower(unique)

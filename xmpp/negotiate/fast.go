@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
@@ -103,7 +104,7 @@ func (n *negotiation) hashedToken(ctx context.Context, mechanism string, binding
 		return nil, nil, err
 	}
 	n.token = t
-	return who, sha256Hash.mac(t.Key, slices.Concat([]byte("Responder"), binding)), nil
+	return who, scram.SHA256.MAC(t.Key, slices.Concat([]byte("Responder"), binding)), nil
 }
 
 // countOf returns the number that the client gave its login, 0 if none; it is there to refuse copies (XEP-0484 §3.4).
@@ -126,11 +127,11 @@ func (n *negotiation) tokenProved(ctx context.Context, a *account, mechanism str
 	if err != nil {
 		return nil, n.broken(err)
 	}
-	nobodys, _ := n.keysOf(a, sha256Hash)
+	nobodys, _ := n.keysOf(a, scram.SHA256)
 	list = append(list, uc.FastToken{Key: nobodys.StoredKey})
 	var proved *uc.FastToken
 	for i, t := range list {
-		want := sha256Hash.mac(t.Key, slices.Concat([]byte("Initiator"), binding))
+		want := scram.SHA256.MAC(t.Key, slices.Concat([]byte("Initiator"), binding))
 		right := subtle.ConstantTimeCompare(want, []byte(proof)) == 1
 		// A token is good for the mechanism that it was asked for, lest somebody in between choose a
 		// weaker one, and only while the password is the same.
@@ -144,14 +145,14 @@ func (n *negotiation) tokenProved(ctx context.Context, a *account, mechanism str
 // passwordMark is what a token keeps of the password that it was given for: it is made of the keys that the password is
 // checked with.
 func (a *account) passwordMark() []byte {
-	return sha256Hash.sum(a.keys.Of(a.plainHash().set).StoredKey)
+	return scram.SHA256.Sum(a.keys.Of(scram.CheckedBy(a.hashes).Set).StoredKey)
 }
 
 // marked reports whether a mark is of the password. Keys for other hashes may have been added since.
 func (a *account) marked(mark []byte) bool {
-	return slices.ContainsFunc(hashes, func(h *scramHash) bool {
-		keys := a.keys.Of(h.set)
-		return len(keys.StoredKey) > 0 && subtle.ConstantTimeCompare(mark, sha256Hash.sum(keys.StoredKey)) == 1
+	return slices.ContainsFunc(scram.Hashes(), func(h *scram.Hash) bool {
+		keys := a.keys.Of(h.Set)
+		return len(keys.StoredKey) > 0 && subtle.ConstantTimeCompare(mark, scram.SHA256.Sum(keys.StoredKey)) == 1
 	})
 }
 

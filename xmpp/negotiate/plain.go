@@ -2,11 +2,11 @@ package negotiate
 
 import (
 	"context"
-	"crypto/pbkdf2"
 	"crypto/subtle"
 	"strings"
 
 	"github.com/rolecall/rolecall/internal/saslprep"
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -51,32 +51,13 @@ func (n *negotiation) passwordRight(ctx context.Context, a *account, password st
 		}
 		return right, nil
 	}
-	h := a.plainHash()
+	h := scram.CheckedBy(a.hashes)
 	keys, kept := n.keysOf(a, h)
-	made, err := h.derived(password, keys.Salt, keys.Iterations)
+	made, err := h.Derive(password, keys.Salt, keys.Iterations)
 	if err != nil {
 		return false, err
 	}
 	return subtle.ConstantTimeCompare(made.StoredKey, keys.StoredKey) == 1 && kept, nil
-}
-
-// plainHash is what a password is checked with: SHA-256 if there are keys for it, else the strongest hash.
-func (a *account) plainHash() *scramHash {
-	for _, h := range []*scramHash{sha256Hash, sha512Hash} {
-		if a.hashes&h.set != 0 {
-			return h
-		}
-	}
-	return sha1Hash
-}
-
-// derived makes the keys that are kept of a password.
-func (h *scramHash) derived(password string, salt []byte, iterations int) (uc.ScramKeys, error) {
-	salted, err := pbkdf2.Key(h.new, password, salt, iterations, h.new().Size())
-	if err != nil {
-		return uc.ScramKeys{}, err
-	}
-	return h.made(salted, salt, iterations), nil
 }
 
 // completeKeys makes the keys that an account lacks of its password, and stores them. The login does not depend on it.
@@ -86,14 +67,14 @@ func (n *negotiation) completeKeys(ctx context.Context, a *account, password str
 		return
 	}
 	var add uc.PasswordKeys
-	for _, h := range hashes {
-		if missing&h.set != 0 {
-			keys, err := h.derived(password, newSalt(), n.iterations())
+	for _, h := range scram.Hashes() {
+		if missing&h.Set != 0 {
+			keys, err := h.Derive(password, scram.NewSalt(), n.iterations())
 			if err != nil {
 				n.log().Error("xmpp: cannot make keys", "login", a.login, "cause", err)
 				return
 			}
-			*add.Of(h.set) = keys
+			*add.Of(h.Set) = keys
 		}
 	}
 	if err := n.cfg.Accounts.AddKeys(ctx, a.user, a.keys, add); err != nil {

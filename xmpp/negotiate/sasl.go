@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
@@ -66,8 +67,8 @@ func (n *negotiation) mechanisms() []mechanism {
 		return append(list, mechanism{"PLAIN", n.plain})
 	}
 	for _, plus := range []bool{true, false} {
-		for _, h := range hashes {
-			if claimed.hashes&h.set != 0 && (!plus || len(n.bindings) > 0) {
+		for _, h := range scram.Hashes() {
+			if claimed.hashes&h.Set != 0 && (!plus || len(n.bindings) > 0) {
 				list = append(list, n.scramMechanism(h, plus))
 			}
 		}

@@ -3,51 +3,20 @@ package negotiate
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
-	"hash"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/internal/scram"
 )
-
-// scramHash is a hash that SCRAM is used with.
-type scramHash struct {
-	name string
-	new  func() hash.Hash
-	set  uc.HashSet // that has this hash only
-}
-
-var (
-	sha1Hash   = &scramHash{"SHA-1", sha1.New, uc.SHA1}
-	sha256Hash = &scramHash{"SHA-256", sha256.New, uc.SHA256}
-	sha512Hash = &scramHash{"SHA-512", sha512.New, uc.SHA512}
-	hashes     = []*scramHash{sha512Hash, sha256Hash, sha1Hash}
-)
-
-func (h *scramHash) mac(key, message []byte) []byte {
-	m := hmac.New(h.new, key)
-	m.Write(message)
-	return m.Sum(nil)
-}
-
-func (h *scramHash) sum(message []byte) []byte {
-	s := h.new()
-	s.Write(message)
-	return s.Sum(nil)
-}
 
 // scramMechanism is SCRAM with a hash, with channel binding if plus (RFC 5802, RFC 7677).
-func (n *negotiation) scramMechanism(h *scramHash, plus bool) mechanism {
-	name := "SCRAM-" + h.name
+func (n *negotiation) scramMechanism(h *scram.Hash, plus bool) mechanism {
+	name := "SCRAM-" + h.Name
 	if plus {
 		name += "-PLUS"
 	}
@@ -56,7 +25,7 @@ func (n *negotiation) scramMechanism(h *scramHash, plus bool) mechanism {
 	}}
 }
 
-func (n *negotiation) scram(ctx context.Context, h *scramHash, plus bool, message []byte) (*identity, []byte, error) {
+func (n *negotiation) scram(ctx context.Context, h *scram.Hash, plus bool, message []byte) (*identity, []byte, error) {
 	first, err := parseClientFirst(message)
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +47,7 @@ func (n *negotiation) scram(ctx context.Context, h *scramHash, plus bool, messag
 	keys, kept := n.keysOf(a, h)
 	nonce := first.nonce + rand.Text()
 	serverFirst := "r=" + nonce + ",s=" + base64.StdEncoding.EncodeToString(keys.Salt) + ",i=" + strconv.Itoa(keys.Iterations) +
-		",h=" + base64.StdEncoding.EncodeToString(h.sum([]byte(n.advertised())))
+		",h=" + base64.StdEncoding.EncodeToString(h.Sum([]byte(n.advertised())))
 	message, err = n.challenge([]byte(serverFirst))
 	if err != nil {
 		return nil, nil, err
@@ -90,40 +59,25 @@ func (n *negotiation) scram(ctx context.Context, h *scramHash, plus bool, messag
 	signed := []byte(first.bare + "," + serverFirst + "," + final.withoutProof) // AuthMessage of RFC 5802 §3
 	right := final.nonce == nonce &&
 		bytes.Equal(final.binding, slices.Concat([]byte(first.gs2), binding)) &&
-		h.proves(keys.StoredKey, signed, final.proof)
+		proves(h, keys.StoredKey, signed, final.proof)
 	who, err := n.settle(a, right && kept)
 	if err != nil {
 		return nil, nil, err
 	}
 	who.proved = a.keys
-	signature := h.mac(keys.ServerKey, signed)
+	signature := h.MAC(keys.ServerKey, signed)
 	return who, []byte("v=" + base64.StdEncoding.EncodeToString(signature)), nil
 }
 
-// made makes the keys that are kept of a salted password (RFC 5802 §3).
-func (h *scramHash) made(salted, salt []byte, iterations int) uc.ScramKeys {
-	return uc.ScramKeys{
-		Salt: salt, Iterations: iterations,
-		StoredKey: h.sum(h.mac(salted, []byte("Client Key"))), ServerKey: h.mac(salted, []byte("Server Key")),
-	}
-}
-
-// newSalt makes the salt of new keys.
-func newSalt() []byte {
-	salt := make([]byte, saltSize)
-	_, _ = rand.Read(salt) // never fails (crypto/rand)
-	return salt
-}
-
 // proves reports whether the proof was made with the client's key (RFC 5802 §3).
-func (h *scramHash) proves(storedKey, signed, proof []byte) bool {
-	signature := h.mac(storedKey, signed)
+func proves(h *scram.Hash, storedKey, signed, proof []byte) bool {
+	signature := h.MAC(storedKey, signed)
 	if len(proof) != len(signature) {
 		return false
 	}
 	clientKey := make([]byte, len(proof))
 	subtle.XORBytes(clientKey, proof, signature)
-	return subtle.ConstantTimeCompare(h.sum(clientKey), storedKey) == 1
+	return subtle.ConstantTimeCompare(h.Sum(clientKey), storedKey) == 1
 }
 
 // clientFirst is the client-first-message of RFC 5802 §7.

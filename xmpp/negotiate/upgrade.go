@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -17,15 +18,15 @@ const (
 )
 
 // upgrades lists the hashes for which clients can make the keys that an account lacks.
-var upgrades = []*scramHash{sha256Hash, sha512Hash}
+var upgrades = []*scram.Hash{scram.SHA256, scram.SHA512}
 
-// task is the name of the task that makes keys for the hash (XEP-0480 §2.1).
-func (h *scramHash) task() string { return "UPGR-SCRAM-" + h.name }
+// taskFor is the name of the task that makes keys for the hash (XEP-0480 §2.1).
+func taskFor(h *scram.Hash) string { return "UPGR-SCRAM-" + h.Name }
 
 // appendUpgrades tells of the tasks. It is the same for everybody, so that it does not tell who lacks keys.
 func appendUpgrades(b []byte) []byte {
 	for _, h := range upgrades {
-		b = append(b, "<upgrade xmlns='"+nsUpgrade+"'>"+h.task()+"</upgrade>"...)
+		b = append(b, "<upgrade xmlns='"+nsUpgrade+"'>"+taskFor(h)+"</upgrade>"...)
 	}
 	return b
 }
@@ -43,7 +44,7 @@ func (n *negotiation) upgrade(ctx context.Context, who *identity, final []byte) 
 		}
 		final = nil
 		var add uc.PasswordKeys
-		*add.Of(h.set) = keys
+		*add.Of(h.Set) = keys
 		if err := n.addKeys(ctx, who, add); err != nil {
 			return nil, err
 		}
@@ -52,18 +53,18 @@ func (n *negotiation) upgrade(ctx context.Context, who *identity, final []byte) 
 }
 
 // wantedUpgrades lists what the client asked for and the account lacks. Tasks that were not announced are passed over.
-func (n *negotiation) wantedUpgrades(have uc.HashSet) []*scramHash {
+func (n *negotiation) wantedUpgrades(have uc.HashSet) []*scram.Hash {
 	if have == 0 || have == uc.AllHashes {
 		return nil
 	}
-	var wanted []*scramHash
+	var wanted []*scram.Hash
 	for _, child := range n.request.Nodes {
 		if child.NS != nsUpgrade || child.Name != "upgrade" {
 			continue
 		}
-		at := slices.IndexFunc(upgrades, func(h *scramHash) bool { return h.task() == child.Text })
-		if at >= 0 && have&upgrades[at].set == 0 {
-			have |= upgrades[at].set
+		at := slices.IndexFunc(upgrades, func(h *scram.Hash) bool { return taskFor(h) == child.Text })
+		if at >= 0 && have&upgrades[at].Set == 0 {
+			have |= upgrades[at].Set
 			wanted = append(wanted, upgrades[at])
 		}
 	}
@@ -72,19 +73,19 @@ func (n *negotiation) wantedUpgrades(have uc.HashSet) []*scramHash {
 
 // upgradeTo carries out the task for a hash: the client makes the salted password with our salt (XEP-0480 §3). final
 // goes with the first task, as it would with the success (XEP-0388 §2.6.3).
-func (n *negotiation) upgradeTo(h *scramHash, final []byte) (uc.ScramKeys, error) {
+func (n *negotiation) upgradeTo(h *scram.Hash, final []byte) (uc.ScramKeys, error) {
 	about := "<continue xmlns='" + nsSASL2 + "'>"
 	if len(final) > 0 {
 		about += "<additional-data>" + base64.StdEncoding.EncodeToString(final) + "</additional-data>"
 	}
-	next, err := n.ask(about+"<tasks><task>"+h.task()+"</task></tasks></continue>", "next")
+	next, err := n.ask(about+"<tasks><task>"+taskFor(h)+"</task></tasks></continue>", "next")
 	if err != nil {
 		return uc.ScramKeys{}, err
 	}
-	if next.Attr("task") != h.task() {
+	if next.Attr("task") != taskFor(h) {
 		return uc.ScramKeys{}, refuse("invalid-mechanism", "this task is not offered now")
 	}
-	salt := newSalt()
+	salt := scram.NewSalt()
 	data, err := n.ask("<task-data xmlns='"+nsSASL2+"'><salt xmlns='"+nsScramUpgrade+"' iterations='"+strconv.Itoa(n.iterations())+"'>"+
 		base64.StdEncoding.EncodeToString(salt)+"</salt></task-data>", "task-data")
 	if err != nil {
@@ -95,10 +96,10 @@ func (n *negotiation) upgradeTo(h *scramHash, final []byte) (uc.ScramKeys, error
 	if err != nil {
 		return uc.ScramKeys{}, refuse("incorrect-encoding", "not base64")
 	}
-	if len(salted) != h.new().Size() {
-		return uc.ScramKeys{}, refuse("malformed-request", "not a salted password of "+h.name)
+	if len(salted) != h.New().Size() {
+		return uc.ScramKeys{}, refuse("malformed-request", "not a salted password of "+h.Name)
 	}
-	return h.made(salted, salt, n.iterations()), nil
+	return h.Keys(salted, salt, n.iterations()), nil
 }
 
 // addKeys stores keys that a client has made beside those that it was checked against.
