@@ -102,8 +102,10 @@ func (p *Place) prove() {
 
 // AddressOf returns the IP address at the other end of a connection; without one it is not valid.
 func AddressOf(conn net.Conn) netip.Addr {
-	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		return ap.Addr().Unmap()
+	if remote := conn.RemoteAddr(); remote != nil {
+		if ap, err := netip.ParseAddrPort(remote.String()); err == nil {
+			return ap.Addr().Unmap()
+		}
 	}
 	return netip.Addr{}
 }

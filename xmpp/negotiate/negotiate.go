@@ -21,6 +21,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"github.com/rolecall/rolecall/internal/uc"
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -132,7 +133,7 @@ type Bound struct {
 // returns a Bound the connection has no deadline. Once Config.Bind has given a resource Accept does not
 // fail any more: if the client is gone by then, Conn will say so.
 func Accept(ctx context.Context, conn net.Conn, cfg *Config) (*Bound, error) {
-	n := &negotiation{cfg: cfg, shared: cfg.share(), conn: conn, addr: addressOf(conn), profile: classic}
+	n := &negotiation{cfg: cfg, shared: cfg.share(), conn: conn, addr: admission.AddressOf(conn), profile: classic}
 	n.gate = newGate(n, conn)
 	_ = conn.SetDeadline(time.Now().Add(cmp.Or(cfg.Timeout, 30*time.Second))) // a dead connection fails when it is read
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
@@ -173,15 +174,6 @@ type negotiation struct {
 	before    []byte // see Bound
 	after     []byte
 	bound     *jid.JID // nil until Config.Bind has given a resource
-}
-
-func addressOf(conn net.Conn) netip.Addr {
-	if remote := conn.RemoteAddr(); remote != nil {
-		if ap, err := netip.ParseAddrPort(remote.String()); err == nil {
-			return ap.Addr().Unmap()
-		}
-	}
-	return netip.Addr{}
 }
 
 // run takes the client from its first byte to a bound resource.
