@@ -36,6 +36,9 @@ func (m *memory) ChangeRooms(_ context.Context, list []uc.RoomChange) error {
 			if !c.Members {
 				r.Members = m.rooms[r.Name].Members
 			}
+			if !c.Card {
+				r.Card = m.rooms[r.Name].Card
+			}
 			m.rooms[r.Name] = r
 		case c.Add != nil:
 			m.archive = append(m.archive, *c.Add)
@@ -71,13 +74,24 @@ func TestRoomsSurviveRestart(t *testing.T) {
 	c.expect(t, "type='result'")
 	c.send(t, "<message to='attic@rooms.example.org' type='groupchat'><subject>Paint</subject></message>")
 	c.expect(t, "<subject>Paint</subject>")
+	c.send(t, "<iq type='set' id='2' to='attic@rooms.example.org'><vCard xmlns='vcard-temp'><PHOTO><BINVAL>YXR0aWM=</BINVAL></PHOTO></vCard></iq>")
+	c.expect(t, "id='2'")
+	c.expect(t, "<photo>")
+	c.expect(t, "code='104'")
+	for i, command := range []string{"create", "assign"} {
+		c.send(t, fmt.Sprintf("<iq type='set' id='h%d' to='attic@rooms.example.org'><command xmlns='%s' node='urn:xmpp:hats:commands:%s'><x xmlns='jabber:x:data' type='submit'>"+
+			"<field var='hats#title'><value>Painter</value></field><field var='hats#uri'><value>urn:example:painter</value></field>"+
+			"<field var='hats#jid'><value>anna@example.org</value></field></x></command></iq>", i, nsCommands, command))
+		c.expect(t, []string{"code='104'", "<hat title='Painter'"}[i])
+		c.expect(t, fmt.Sprintf("id='h%d'", i))
+	}
 	stored, err := first.store.Rooms(t.Context())
 	if err != nil || len(stored) != 1 {
 		t.Fatalf("stored are %v (%v)", stored, err)
 	}
 
 	second := start(t)
-	if err := second.store.ChangeRooms(t.Context(), []uc.RoomChange{{Put: &stored[0], Members: true}}); err != nil {
+	if err := second.store.ChangeRooms(t.Context(), []uc.RoomChange{{Put: &stored[0], Members: true, Card: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := second.server.startRooms(t.Context()); err != nil {
@@ -88,8 +102,23 @@ func TestRoomsSurviveRestart(t *testing.T) {
 	stranger.expect(t, "<registration-required")
 	c = second.must("anna", "desk")
 	c.send(t, "<presence to='attic@rooms.example.org/Anna'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
-	c.expect(t, "affiliation='owner'")
+	c.expect(t, "affiliation='owner'", "<hat title='Painter' uri='urn:example:painter'/>")
+	c.expect(t, "<photo>42c68c5fddd544de1a92ffb7c65f18080dc8da8b</photo>")
 	c.expect(t, "<subject>Paint</subject>")
+
+	// Who is renamed keeps the hat; who gets the name of somebody who is gone does not.
+	u := *second.dir.Load().UserByLogin("anna")
+	u.Login = "anne"
+	second.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
+	second.server.rooms.Sync()
+	if stored, err = second.store.Rooms(t.Context()); err != nil || len(stored[0].Hats.Worn["anne@example.org"]) != 1 || len(stored[0].Hats.Worn) != 1 {
+		t.Errorf("hats after renaming: %v (%v)", stored[0].Hats, err)
+	}
+	second.change(uc.ChangeSet{Delete: []uc.Ref{{Kind: uc.KindUser, ID: int64(u.ID)}}})
+	second.server.rooms.Sync()
+	if stored, err = second.store.Rooms(t.Context()); err != nil || len(stored[0].Hats.Worn) != 0 || len(stored[0].Card) == 0 {
+		t.Errorf("hats after the end of their wearer: %v (%v)", stored[0].Hats, err)
+	}
 }
 
 // TestRoomsOfDeletedUsers sees to it that a new user does not inherit what an old one of that name was.

@@ -9,7 +9,8 @@ import (
 
 // Rooms returns all rooms by name, with their members by address.
 func (s *Store) Rooms(ctx context.Context) ([]uc.Room, error) {
-	rooms, err := selectAll(ctx, s.read, `SELECT name, created, settings, subject FROM rooms ORDER BY name`, roomFields)
+	rooms, err := selectAll(ctx, s.read, `SELECT name, created, settings, subject, hats, card FROM rooms ORDER BY name`,
+		func(r *uc.Room) []any { return append(roomFields(r), &r.Card) })
 	if err != nil {
 		return nil, s.problem("read rooms", err)
 	}
@@ -30,7 +31,7 @@ func (s *Store) Rooms(ctx context.Context) ([]uc.Room, error) {
 }
 
 func roomFields(r *uc.Room) []any {
-	return []any{&r.Name, timeColumn{&r.Created}, jsonColumn{&r.Settings}, jsonColumn{&r.Subject}}
+	return []any{&r.Name, timeColumn{&r.Created}, jsonColumn{&r.Settings}, jsonColumn{&r.Subject}, jsonColumn{&r.Hats}}
 }
 
 // roomMember is a row of room_members.
@@ -58,7 +59,7 @@ func (s *Store) ChangeRooms(ctx context.Context, list []uc.RoomChange) error {
 func changeRoom(ctx context.Context, tx *sql.Tx, c *uc.RoomChange) error {
 	switch {
 	case c.Put != nil:
-		return putRoom(ctx, tx, c.Put, c.Members)
+		return putRoom(ctx, tx, c)
 	case c.Add != nil:
 		return addRoomMessage(ctx, tx, c.Add)
 	case c.Replace != nil:
@@ -77,11 +78,20 @@ func changeRoom(ctx context.Context, tx *sql.Tx, c *uc.RoomChange) error {
 	return err
 }
 
-func putRoom(ctx context.Context, tx *sql.Tx, r *uc.Room, members bool) error {
-	if _, err := tx.ExecContext(ctx, `INSERT INTO rooms (name, created, settings, subject) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO UPDATE SET created = excluded.created, settings = excluded.settings, subject = excluded.subject`,
-		roomFields(r)...); err != nil || !members {
+func putRoom(ctx context.Context, tx *sql.Tx, c *uc.RoomChange) error {
+	r := c.Put
+	if _, err := tx.ExecContext(ctx, `INSERT INTO rooms (name, created, settings, subject, hats) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (name) DO UPDATE SET created = excluded.created, settings = excluded.settings, subject = excluded.subject, hats = excluded.hats`,
+		roomFields(r)...); err != nil {
 		return err
+	}
+	if c.Card {
+		if _, err := tx.ExecContext(ctx, `UPDATE rooms SET card = $2 WHERE name = $1`, r.Name, r.Card); err != nil {
+			return err
+		}
+	}
+	if !c.Members {
+		return nil
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM room_members WHERE room = $1`, r.Name); err != nil {
 		return err

@@ -9,6 +9,8 @@ type Room struct {
 	Settings RoomSettings
 	Subject  RoomSubject
 	Members  []RoomMember // everybody with an affiliation other than none, by address
+	Hats     RoomHats
+	Card     []byte // vCard (XEP-0054); nil: none
 }
 
 // RoomSettings is what the owners of a room decide.
@@ -29,12 +31,16 @@ type RoomSettings struct {
 	PrivateMessages string `json:"private_messages"`         // anyone, participants, moderators or none
 	MaxOccupants    int    `json:"max_occupants"`            // admins and owners may come in even so
 	History         int    `json:"history"`                  // messages that a new occupant may be sent
+	Pubsub          string `json:"pubsub,omitempty"`         // address of a node that belongs to the room
+
+	Unseen []string `json:"unseen,omitempty"` // roles of which the presence is not told to others
 }
 
 // RoomChange is one change of what is kept of a room: one of the fields, of which Delete and Forget go together.
 type RoomChange struct {
 	Put     *Room            // written
 	Members bool             // with Put: the members, too, in place of those that are stored
+	Card    bool             // with Put: the vCard, too
 	Delete  string           // name of a room that is not kept any more
 	Forget  string           // name of a room whose archive is removed
 	Add     *ArchivedMessage // put into the room's archive
@@ -54,4 +60,17 @@ type RoomMember struct {
 	Affiliation string // owner, admin, member or outcast
 	Nick        string // reserved for this person; may be empty
 	Reason      string
+}
+
+// RoomHat is something that people can be in a room beside their affiliations (XEP-0317).
+type RoomHat struct {
+	URI   string `json:"uri"` // tells hats apart
+	Title string `json:"title"`
+	Hue   string `json:"hue,omitempty"` // angle of the color in degrees; empty: none
+}
+
+// RoomHats are the hats of a room, as they were made, and who wears them.
+type RoomHats struct {
+	List []RoomHat           `json:"list,omitempty"`
+	Worn map[string][]string `json:"worn,omitempty"` // by bare address: URIs of hats
 }

@@ -91,10 +91,20 @@ func (r *Room) adminSet(in *In) error {
 	if err := r.checkTogether(changes); err != nil {
 		return err
 	}
-	actor := ""
+	r.affiliate(changes, r.actor(in))
+	return r.reply(in, nil)
+}
+
+// actor is the nick of who asks for something, if there.
+func (r *Room) actor(in *In) string {
 	if s := r.seats[in.From]; s != nil {
-		actor = s.occupant.nick
+		return s.occupant.nick
 	}
+	return ""
+}
+
+// affiliate makes changes that were checked.
+func (r *Room) affiliate(changes []change, actor string) {
 	for _, c := range changes {
 		if c.occupant != nil {
 			r.applyRole(c, actor)
@@ -102,7 +112,6 @@ func (r *Room) adminSet(in *In) error {
 			r.applyAffiliation(c, actor)
 		}
 	}
-	return r.reply(in, nil)
 }
 
 func (r *Room) readChange(in *In, item *scan.Node) (change, error) {

@@ -16,7 +16,7 @@ func (r *Room) enter(in *In, x *scan.Node) error {
 	s := &seat{full: in.From, number: r.last}
 	o := r.nicks[in.Nick]
 	if o == nil {
-		o = &occupant{nick: in.Nick, key: nickKey(in.Nick), bare: in.Bare, role: r.startRole(r.affiliation(in.Bare))}
+		o = &occupant{nick: in.Nick, key: nickKey(in.Nick), bare: in.Bare, role: r.startRole(r.affiliation(in.Bare)), unseen: true}
 		r.nicks[o.nick] = o
 		r.order = append(r.order, o)
 	}
@@ -67,7 +67,7 @@ func (r *Room) welcome(s *seat, x *scan.Node, codes []int) {
 	self, to := s.occupant, []string{s.full}
 	open := r.seesAddresses(self)
 	for _, o := range r.order {
-		if o != self {
+		if o != self && !o.unseen {
 			r.sendPresence(Delivery{To: to, Stanza: r.shown(o, open), Occupant: r.occupantAddress(o.nick)})
 		}
 	}
@@ -82,6 +82,9 @@ func (r *Room) welcome(s *seat, x *scan.Node, codes []int) {
 		r.announce(a, to)
 	} else {
 		r.announceTo(to, a) // the others know this occupant already
+	}
+	if len(r.photos) > 0 {
+		r.tellPhoto(to)
 	}
 	r.sendHistory(to, x.Child(NS, "history"))
 	r.sendSubject(to)

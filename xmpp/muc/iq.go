@@ -21,7 +21,7 @@ func (r *Room) onIQ(in *In) error {
 	case [2]string{"get", nsDiscoInfo}:
 		return r.discoInfo(in, p.Attr("node"))
 	case [2]string{"get", nsDiscoItems}:
-		return r.discoItems(in)
+		return r.discoItems(in, p.Attr("node"))
 	case [2]string{"get", nsPing}:
 		return r.reply(in, nil)
 	case [2]string{"get", nsAdmin}:
@@ -36,6 +36,12 @@ func (r *Room) onIQ(in *In) error {
 		return r.enrolForm(in)
 	case [2]string{"set", nsRegister}:
 		return r.enrol(in, p)
+	case [2]string{"get", nsVCard}:
+		return r.cardGet(in)
+	case [2]string{"set", nsVCard}:
+		return r.cardSet(in, p)
+	case [2]string{"set", nsCommands}:
+		return r.command(in, p)
 	case [2]string{"set", nsModerate}:
 		return r.moderate(in, p)
 	}
@@ -94,13 +100,13 @@ func (r *Room) discoInfo(in *In, node string) error {
 		return r.reply(in, query)
 	case "":
 	default:
-		return errNotFound
+		return r.discoCommand(in, node)
 	}
 	if r.locked {
 		return errNotFound
 	}
 	with(query, elem(nsDiscoInfo, "identity", "category", "conference", "type", "text", "name", r.title()))
-	features := append(r.kinds(), NS, nsDiscoInfo, nsDiscoItems, nsRegister, nsStanzaID, nsModerate, selfPingFeature, NS+"#stable_id")
+	features := append(r.kinds(), NS, nsDiscoInfo, nsDiscoItems, nsRegister, nsStanzaID, nsModerate, nsVCard, nsHats, nsCommands, selfPingFeature, NS+"#stable_id")
 	if r.nameOf != nil {
 		features = append(features, nsOccupantID)
 	}
@@ -115,12 +121,25 @@ func (r *Room) discoInfo(in *In, node string) error {
 		field("text-single", "muc#roominfo_description", "Description", r.settings.Description),
 		field("text-single", "muc#roominfo_occupants", "Occupants", strconv.Itoa(len(r.order))),
 		field("boolean", "muc#roominfo_subjectmod", "Everybody may change the subject", boolText(r.settings.OpenSubject)),
+		field("boolean", subjectSetting, "Everybody may change the subject", boolText(r.settings.OpenSubject)),
 		field("text-single", "muc#maxhistoryfetch", "Messages that newcomers may be sent", strconv.Itoa(r.settings.History)))
+	if r.settings.Pubsub != "" {
+		with(info, field("text-single", pubsubSetting, "Node that belongs to the room", r.settings.Pubsub))
+	}
+	if len(r.photos) > 0 {
+		with(info, field("text-multi", "muc#roominfo_avatarhash", "Hashes of the picture", r.photos...))
+	}
 	if r.settings.Lang != "" {
 		with(info, field("text-single", "muc#roominfo_lang", "Language", r.settings.Lang))
 	}
 	if !r.settings.MembersOnly || r.affiliation(in.Bare) >= member {
 		with(info, field("text-single", "muc#roominfo_subject", "Subject", r.subject.Text))
+	}
+	if r.settings.NonAnonymous || r.affiliation(in.Bare) >= member {
+		with(info, field("jid-multi", "muc#roominfo_contactjid", "Owners", r.listed(owner)...))
+	}
+	if len(r.hats.List) > 0 && r.mayListHats(in) {
+		with(info, field("text-single", hatsHash, "Hash of the hats", r.hatsDigest()))
 	}
 	return r.reply(in, with(query, info))
 }
@@ -163,11 +182,22 @@ func (r *Room) kinds() []string {
 	return list
 }
 
-// discoItems lists the occupants to those who are among them (§6.5).
-func (r *Room) discoItems(in *In) error {
+// discoItems lists the occupants to those who are among them (§6.5), or the room's commands.
+func (r *Room) discoItems(in *In, node string) error {
+	switch {
+	case r.affiliation(in.Bare) == outcast:
+		return errForbidden
+	case node == nsCommands:
+		return r.discoCommands(in)
+	case node != "":
+		return errNotFound
+	}
 	query := elem(nsDiscoItems, "query")
 	if r.seats[in.From] != nil {
 		for _, o := range r.order {
+			if o.unseen && o != r.seats[in.From].occupant {
+				continue
+			}
 			with(query, elem(nsDiscoItems, "item", "jid", r.occupantAddress(o.nick), "name", o.nick))
 		}
 	}

@@ -46,6 +46,10 @@ func (r *Room) configure(in *In, form values) error {
 	if err != nil {
 		return err
 	}
+	people, err := r.readPeople(form)
+	if err != nil {
+		return err
+	}
 	before := r.settings
 	fresh := r.locked
 	r.settings, r.changed, r.locked = after, true, false
@@ -56,8 +60,13 @@ func (r *Room) configure(in *In, form values) error {
 		r.weight -= len(r.history[0].stanza)
 		r.history = r.history[1:]
 	}
-	if err := r.reply(in, nil); err != nil || fresh {
+	if err := r.reply(in, nil); err != nil {
 		return err
+	}
+	r.affiliate(people, r.actor(in))
+	r.showRoles()
+	if fresh {
+		return nil
 	}
 	if after.MembersOnly && !before.MembersOnly {
 		r.removeStrangers()

@@ -72,7 +72,7 @@ func (r *Room) onPresence(in *In) error {
 // presenceOf returns what the client says of itself, without what only the room may say.
 func presenceOf(n *scan.Node) []*scan.Node {
 	list := slices.DeleteFunc(slices.Clone(n.Nodes), func(c *scan.Node) bool {
-		return strings.HasPrefix(c.NS, NS) || c.NS == nsOccupantID || c.Name == "priority" && c.NS == scan.NSClient
+		return strings.HasPrefix(c.NS, NS) || c.NS == nsOccupantID || c.NS == nsHats || c.Name == "priority" && c.NS == scan.NSClient
 	})
 	return list[:min(len(list), maxPresenceChildren)]
 }
@@ -100,6 +100,23 @@ type announcement struct {
 
 // announce tells the occupants, then the occupant's own clients.
 func (r *Room) announce(a announcement, own []string) {
+	r.announceToOthers(a)
+	r.announceTo(own, a)
+}
+
+// announceToOthers tells all but the occupant, unless the room keeps the presence of that role from them
+// (muc#roomconfig_presencebroadcast). When that begins the occupant is gone for them.
+func (r *Room) announceToOthers(a announcement) {
+	was := a.of.unseen
+	if !a.leaves {
+		a.of.unseen = slices.Contains(r.settings.Unseen, a.of.role.String())
+	}
+	switch {
+	case was && a.of.unseen, was && a.leaves:
+		return
+	case a.of.unseen:
+		a = announcement{of: a.of, leaves: true}
+	}
 	var open, closed []string
 	for _, o := range r.order {
 		switch {
@@ -116,7 +133,15 @@ func (r *Room) announce(a announcement, own []string) {
 	if len(closed) > 0 {
 		r.sendPresence(Delivery{To: closed, Stanza: r.render(a, false, false), Occupant: r.occupantAddress(a.of.nick), State: a.isState()})
 	}
-	r.announceTo(own, a)
+}
+
+// showRoles tells occupants of those whom they see now or do not see any more because of their roles.
+func (r *Room) showRoles() {
+	for _, o := range r.order {
+		if o.unseen != slices.Contains(r.settings.Unseen, o.role.String()) {
+			r.announceToOthers(announcement{of: o})
+		}
+	}
 }
 
 // announceTo tells an occupant's own clients.
@@ -162,7 +187,11 @@ func (r *Room) render(a announcement, open, own bool) []byte {
 	for _, c := range codes {
 		with(x, statusNode(c))
 	}
-	return build("presence", r.occupantAddress(a.of.nick), typ, "", append(slices.Clone(children), x, r.occupantID(a.of.bare))...)
+	var hats *scan.Node
+	if !a.leaves {
+		hats = r.hatsOf(a.of.bare)
+	}
+	return build("presence", r.occupantAddress(a.of.nick), typ, "", append(slices.Clone(children), x, hats, r.occupantID(a.of.bare))...)
 }
 
 // shown returns an occupant's presence as it stands, for one who enters.

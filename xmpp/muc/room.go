@@ -23,9 +23,12 @@ type Room struct {
 	settings uc.RoomSettings
 	subject  uc.RoomSubject
 	people   map[string]person // by bare address; affiliations other than none
-	kept     bool              // in the store
-	archived bool              // something may be in the archive
-	locked   bool              // until its owner has configured it (XEP-0045 §10.1.1)
+	hats     uc.RoomHats
+	card     []byte   // vCard; nil: none
+	photos   []string // hashes of the pictures of it
+	kept     bool     // in the store
+	archived bool     // something may be in the archive
+	locked   bool     // until its owner has configured it (XEP-0045 §10.1.1)
 
 	nicks   map[string]*occupant
 	seats   map[string]*seat // by full address
@@ -41,6 +44,7 @@ type Room struct {
 	out       []Delivery
 	changed   bool            // in what is stored
 	regrouped bool            // the same: who belongs to the room
+	recarded  bool            // the same: the vCard
 	said      []uc.RoomChange // of the archive
 	destroyed bool
 	entered   []string // full addresses
@@ -63,6 +67,7 @@ type occupant struct {
 	role     role
 	seats    []*seat
 	presence []*scan.Node // what the client says of itself
+	unseen   bool         // others are not told of its presence
 
 	open, closed []byte // the presence as others see it: with the real address, and without; nil: to be made
 }
@@ -86,6 +91,10 @@ func newRoom(name, domain string, now time.Time, cfg *Config) *Room {
 func restore(stored uc.Room, domain string, cfg *Config) *Room {
 	r := newRoom(stored.Name, domain, stored.Created, cfg)
 	r.settings, r.subject, r.kept, r.archived = stored.Settings, stored.Subject, true, true
+	r.hats, r.card = stored.Hats, stored.Card
+	if n, err := scan.Parse(r.card); err == nil {
+		r.photos, _ = photosOf(n) // it was checked when it was set
+	}
 	for _, m := range stored.Members {
 		if a, ok := affiliationOf(m.Affiliation); ok {
 			r.people[m.JID] = person{a, m.Nick, m.Reason}
@@ -96,7 +105,8 @@ func restore(stored uc.Room, domain string, cfg *Config) *Room {
 
 // stored returns what is to be kept of the room.
 func (r *Room) stored() uc.Room {
-	s := uc.Room{Name: r.name, Created: r.created, Settings: r.settings, Subject: r.subject}
+	s := uc.Room{Name: r.name, Created: r.created, Settings: r.settings, Subject: r.subject, Card: r.card}
+	s.Hats = uc.RoomHats{List: slices.Clone(r.hats.List), Worn: maps.Clone(r.hats.Worn)}
 	for _, bare := range slices.Sorted(maps.Keys(r.people)) {
 		p := r.people[bare]
 		s.Members = append(s.Members, uc.RoomMember{JID: bare, Affiliation: p.affiliation.String(), Nick: p.nick, Reason: p.reason})
@@ -119,7 +129,7 @@ func (r *Room) changes() []uc.RoomChange {
 	case !r.changed || r.locked:
 	case r.settings.Persistent:
 		now := r.stored()
-		list = append(list, uc.RoomChange{Put: &now, Members: r.regrouped || !r.kept})
+		list = append(list, uc.RoomChange{Put: &now, Members: r.regrouped || !r.kept, Card: r.recarded || !r.kept})
 		r.kept = true
 	case r.kept:
 		list = append(list, uc.RoomChange{Delete: r.name})
@@ -130,7 +140,8 @@ func (r *Room) changes() []uc.RoomChange {
 
 // begin forgets what the stanza before has led to.
 func (r *Room) begin(now time.Time) {
-	r.now, r.out, r.changed, r.regrouped, r.said, r.entered, r.left = now, nil, false, false, nil, nil, nil
+	r.now, r.out, r.said, r.entered, r.left = now, nil, nil, nil, nil
+	r.changed, r.regrouped, r.recarded = false, false, false
 }
 
 // Handle handles a stanza and returns what it leads to. After an error nothing has changed, and the

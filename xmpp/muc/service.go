@@ -461,13 +461,18 @@ func (s *Service) Gone(full string, deliver func(Delivery)) {
 func (s *Service) Rename(bare, to string) {
 	s.each(func(r *Room) {
 		p, ok := r.people[bare]
-		if !ok {
+		worn, wears := r.hats.Worn[bare]
+		if !ok && !wears {
 			return
 		}
 		r.begin(s.cfg.Now().UTC())
 		delete(r.people, bare)
-		if to != "" {
+		delete(r.hats.Worn, bare)
+		if to != "" && ok {
 			r.people[to] = p
+		}
+		if to != "" && wears {
+			r.hats.Worn[to] = worn
 		}
 		r.changed, r.regrouped = true, true
 		s.writer.put(job{changes: r.changes()})
@@ -512,7 +517,7 @@ func (s *Service) handleSelf(in *In, deliver func(Delivery)) error {
 			return errNotFound
 		}
 		answer = with(elem(nsDiscoInfo, "query"), elem(nsDiscoInfo, "identity", "category", "conference", "type", "text", "name", "Rooms"))
-		for _, f := range []string{NS, nsDiscoInfo, nsDiscoItems, nsUnique, nsPing, nsPaging} {
+		for _, f := range []string{NS, nsDiscoInfo, nsDiscoItems, nsUnique, nsPing, nsPaging, nsVCard} {
 			with(answer, elem(nsDiscoInfo, "feature", "var", f))
 		}
 	case nsDiscoItems:

@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 
@@ -18,8 +19,8 @@ func defaultSettings(l *Limits, archive bool) uc.RoomSettings {
 // setting is one field of the configuration form (XEP-0045 §15.5.3).
 type setting struct {
 	typ, name, label string
-	get              func(*uc.RoomSettings) string
-	set              func(s *uc.RoomSettings, value string, l *Limits) bool // false: the value is not acceptable
+	get              func(*uc.RoomSettings) []string
+	set              func(s *uc.RoomSettings, list []string, l *Limits) bool // false: the value is not acceptable
 	options          []string
 }
 
@@ -33,8 +34,8 @@ var settings = []setting{
 	textSetting("text-private", "muc#roomconfig_roomsecret", "Password", 256, func(s *uc.RoomSettings) *string { return &s.Password }),
 	boolSetting("muc#roomconfig_moderatedroom", "Let only those speak who were given a voice?", func(s *uc.RoomSettings) *bool { return &s.Moderated }),
 	boolSetting("muc#roomconfig_allowvoicerequests", "Let visitors ask for a voice?", func(s *uc.RoomSettings) *bool { return &s.VoiceRequests }),
-	boolSetting("muc#roomconfig_changesubject", "Let everybody change the subject?", func(s *uc.RoomSettings) *bool { return &s.OpenSubject }),
-	{"list-single", "muc#roomconfig_whois", "Who sees real addresses?", func(s *uc.RoomSettings) string {
+	boolSetting(subjectSetting, "Let everybody change the subject?", func(s *uc.RoomSettings) *bool { return &s.OpenSubject }),
+	oneSetting("list-single", "muc#roomconfig_whois", "Who sees real addresses?", func(s *uc.RoomSettings) string {
 		if s.NonAnonymous {
 			return "anyone"
 		}
@@ -42,22 +43,44 @@ var settings = []setting{
 	}, func(s *uc.RoomSettings, value string, _ *Limits) bool {
 		s.NonAnonymous = value == "anyone"
 		return value == "anyone" || value == "moderators"
-	}, []string{"moderators", "anyone"}},
-	{"list-single", "muc#roomconfig_allowpm", "Who may send private messages?", func(s *uc.RoomSettings) string { return s.PrivateMessages },
+	}, "moderators", "anyone"),
+	oneSetting("list-single", "muc#roomconfig_allowpm", "Who may send private messages?", func(s *uc.RoomSettings) string { return s.PrivateMessages },
 		func(s *uc.RoomSettings, value string, _ *Limits) bool {
 			s.PrivateMessages = value
 			return slices.Contains(privateMessages, value)
-		}, privateMessages},
+		}, privateMessages...),
+	{"list-multi", "muc#roomconfig_presencebroadcast", "Whose presence do others see?", func(s *uc.RoomSettings) []string {
+		return slices.DeleteFunc(slices.Clone(broadcastRoles), func(role string) bool { return slices.Contains(s.Unseen, role) })
+	}, func(s *uc.RoomSettings, list []string, _ *Limits) bool {
+		s.Unseen = slices.DeleteFunc(slices.Clone(broadcastRoles), func(role string) bool { return slices.Contains(list, role) })
+		return !slices.ContainsFunc(list, func(role string) bool { return !slices.Contains(broadcastRoles, role) })
+	}, broadcastRoles},
 	numberSetting("muc#roomconfig_maxusers", "How many may be in the room?", 1, func(l *Limits) int { return l.Occupants }, func(s *uc.RoomSettings) *int { return &s.MaxOccupants }),
 	textSetting("text-single", "muc#roomconfig_lang", "Language of the conversation", 35, func(s *uc.RoomSettings) *string { return &s.Lang }),
+	textSetting("text-single", pubsubSetting, "Address of a node that belongs to the room", 1024, func(s *uc.RoomSettings) *string { return &s.Pubsub }),
 	numberSetting("muc#maxhistoryfetch", "How many messages may newcomers be sent?", 0, func(l *Limits) int { return l.History }, func(s *uc.RoomSettings) *int { return &s.History }),
 	boolSetting(loggingSetting, "Keep what is said, for everybody who may enter to read again?", func(s *uc.RoomSettings) *bool { return &s.Logged }),
 }
 
-var privateMessages = []string{"anyone", "participants", "moderators", "none"}
+var (
+	privateMessages = []string{"anyone", "participants", "moderators", "none"}
+	broadcastRoles  = []string{moderator.String(), participant.String(), visitor.String()}
+)
+
+// oneSetting has one value; a field without any is an empty one.
+func oneSetting(typ, name, label string, get func(*uc.RoomSettings) string, set func(s *uc.RoomSettings, value string, l *Limits) bool, options ...string) setting {
+	return setting{typ, name, label, func(s *uc.RoomSettings) []string { return []string{get(s)} },
+		func(s *uc.RoomSettings, list []string, l *Limits) bool {
+			value := ""
+			if len(list) > 0 {
+				value = list[0]
+			}
+			return len(list) <= 1 && set(s, value, l)
+		}, options}
+}
 
 func boolSetting(name, label string, at func(*uc.RoomSettings) *bool) setting {
-	return setting{"boolean", name, label, func(s *uc.RoomSettings) string {
+	return oneSetting("boolean", name, label, func(s *uc.RoomSettings) string {
 		if *at(s) {
 			return "1"
 		}
@@ -65,20 +88,20 @@ func boolSetting(name, label string, at func(*uc.RoomSettings) *bool) setting {
 	}, func(s *uc.RoomSettings, value string, _ *Limits) bool {
 		*at(s) = isTrue(value)
 		return isTrue(value) || value == "0" || value == "false"
-	}, nil}
+	})
 }
 
 func textSetting(typ, name, label string, limit int, at func(*uc.RoomSettings) *string) setting {
-	return setting{typ, name, label, func(s *uc.RoomSettings) string { return *at(s) },
+	return oneSetting(typ, name, label, func(s *uc.RoomSettings) string { return *at(s) },
 		func(s *uc.RoomSettings, value string, _ *Limits) bool {
 			*at(s) = value
 			return len(value) <= limit
-		}, nil}
+		})
 }
 
 // numberSetting is a number between least and what the server allows; empty or "none" is that.
 func numberSetting(name, label string, least int, most func(*Limits) int, at func(*uc.RoomSettings) *int) setting {
-	return setting{"text-single", name, label, func(s *uc.RoomSettings) string { return strconv.Itoa(*at(s)) },
+	return oneSetting("text-single", name, label, func(s *uc.RoomSettings) string { return strconv.Itoa(*at(s)) },
 		func(s *uc.RoomSettings, value string, l *Limits) bool {
 			if value == "" || value == "none" {
 				*at(s) = most(l)
@@ -87,11 +110,19 @@ func numberSetting(name, label string, least int, most func(*Limits) int, at fun
 			n, err := strconv.Atoi(value)
 			*at(s) = n
 			return err == nil && n >= least && n <= most(l)
-		}, nil}
+		})
 }
 
 // loggingSetting is only there if there is an archive.
 const loggingSetting = "muc#roomconfig_enablelogging"
+
+// Further fields that are treated on their own or shown elsewhere, too.
+const (
+	subjectSetting = "muc#roomconfig_changesubject"
+	pubsubSetting  = "muc#roomconfig_pubsub"
+	adminsSetting  = "muc#roomconfig_roomadmins"
+	ownersSetting  = "muc#roomconfig_roomowners"
+)
 
 const passwordProtected = "muc#roomconfig_passwordprotectedroom"
 
@@ -111,13 +142,73 @@ func (r *Room) configForm() *scan.Node {
 		if s.name == loggingSetting && r.numbers == nil {
 			continue
 		}
-		f := field(s.typ, s.name, s.label, s.get(&r.settings))
+		f := field(s.typ, s.name, s.label, s.get(&r.settings)...)
 		for _, o := range s.options {
 			with(f, with(elem(nsForms, "option", "label", o), text(nsForms, "value", o)))
 		}
 		with(form, f)
 	}
-	return form
+	return with(form, field("jid-multi", adminsSetting, "Who administers the room?", r.listed(admin)...),
+		field("jid-multi", ownersSetting, "Who owns the room?", r.listed(owner)...))
+}
+
+// listed lists who has an affiliation.
+func (r *Room) listed(want affiliation) (list []string) {
+	for _, bare := range slices.Sorted(maps.Keys(r.people)) {
+		if r.people[bare].affiliation == want {
+			list = append(list, bare)
+		}
+	}
+	return list
+}
+
+// readPeople returns what a form changes with its full lists of admins and owners (§15.5.3). Who is in none of them any
+// more stays a member. An owner among the admins stays an owner as long as no list of owners says otherwise.
+func (r *Room) readPeople(in values) ([]change, error) {
+	lists := map[affiliation]map[string]bool{}
+	for want, name := range map[affiliation]string{admin: adminsSetting, owner: ownersSetting} {
+		texts, there := in[name]
+		if !there {
+			continue
+		}
+		lists[want] = map[string]bool{}
+		for _, text := range texts {
+			if text == "" {
+				continue
+			}
+			bare, err := bareAddress(text)
+			if err != nil {
+				return nil, err
+			}
+			lists[want][bare] = true
+		}
+	}
+	after := map[string]affiliation{}
+	for _, want := range []affiliation{admin, owner} {
+		for _, bare := range r.listed(want) {
+			if lists[want] != nil && !lists[want][bare] {
+				after[bare] = member
+			}
+		}
+	}
+	for bare := range lists[admin] {
+		if lists[owner] != nil || r.affiliation(bare) != owner {
+			after[bare] = admin
+		}
+	}
+	for bare := range lists[owner] {
+		after[bare] = owner
+	}
+	var changes []change
+	for _, bare := range slices.Sorted(maps.Keys(after)) {
+		if after[bare] != r.affiliation(bare) {
+			changes = append(changes, change{bare: bare, affiliation: after[bare]})
+		}
+	}
+	if len(changes) > maxChanges {
+		return nil, errTooMuch
+	}
+	return changes, r.checkTogether(changes)
 }
 
 // readSettings returns the settings with what a submitted form changes of them.
@@ -131,11 +222,7 @@ func (r *Room) readSettings(in values) (uc.RoomSettings, error) {
 		if !there || s.name == loggingSetting && r.numbers == nil {
 			continue
 		}
-		value := ""
-		if len(list) > 0 {
-			value = list[0]
-		}
-		if len(list) > 1 || !s.set(&now, value, r.limits) {
+		if !s.set(&now, list, r.limits) {
 			return now, errBadValue
 		}
 	}

@@ -42,6 +42,9 @@ const (
 	nsModerate     = "urn:xmpp:message-moderate:1"
 	nsArchive      = "urn:xmpp:mam:2"
 	nsPaging       = "http://jabber.org/protocol/rsm"
+	nsHats         = "urn:xmpp:hats:0"
+	nsCommands     = "http://jabber.org/protocol/commands"
+	nsVCardUpdate  = "vcard-temp:x:update"
 	nsOccupantID   = "urn:xmpp:occupant-id:0"
 	nsStanzas      = "urn:ietf:params:xml:ns:xmpp-stanzas"
 )

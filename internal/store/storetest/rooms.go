@@ -20,18 +20,28 @@ func testRooms(t *testing.T, open func() Store) {
 			{JID: "anna@example.org", Affiliation: "owner", Nick: "Anna"},
 			{JID: "ben@example.org", Affiliation: "outcast", Reason: "noise"},
 		},
+		Hats: uc.RoomHats{
+			List: []uc.RoomHat{{URI: "urn:example:painter", Title: "Painter", Hue: "120.5"}, {URI: "urn:example:möbel", Title: "Möbel"}},
+			Worn: map[string][]string{"carl@example.net": {"urn:example:möbel", "urn:example:painter"}},
+		},
+		Card: []byte("<vCard/>"),
 	}
-	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Members: true}, {Put: &attic, Members: true}}))
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Members: true, Card: true}, {Put: &attic, Members: true, Card: true}}))
 	want(t, "rooms by name", must1(s.Rooms(ctx))(t), []uc.Room{attic, hall})
 
 	hall.Settings.Title, hall.Members = "Stairs", []uc.RoomMember{{JID: "carl@example.org", Affiliation: "owner"}}
 	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Members: true}, {Delete: "attic"}, {Delete: "attic"}}))
 	hall.Subject.Text = "Colours"
+	hall.Hats.List = hall.Hats.List[1:]
 	without := hall
-	without.Members = nil
+	without.Members, without.Card = nil, nil
 	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &without}}))
 	must(t, s.Close())
-	want(t, "rooms after a restart", must1(open().Rooms(ctx))(t), []uc.Room{hall})
+	s = open()
+	want(t, "rooms after a restart", must1(s.Rooms(ctx))(t), []uc.Room{hall})
+	hall.Hats, hall.Card = uc.RoomHats{}, nil
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Card: true}}))
+	want(t, "a room without hats and card", must1(s.Rooms(ctx))(t), []uc.Room{hall})
 }
 
 func testRoomArchive(t *testing.T, open func() Store) {
