@@ -50,19 +50,26 @@ func readPhotoSaid(x *scan.Node) photoSaid {
 	return photoOther
 }
 
-// addPhoto puts what the server knows of the avatar into directed presence (XEP-0398 §4).
-func (a *account) addPhoto(raw []byte) []byte {
+// addPhoto puts what the server knows of the avatar into directed presence, that to rooms included (XEP-0398 §4).
+func (s *Server) addPhoto(a *account, raw []byte) []byte {
+	s.loadPhoto(a)
 	known := a.pep.photo.Load()
-	if known == nil || !known.known {
+	if !known.known {
 		return raw
 	}
-	p, err := readPresence(raw)
+	n, err := scan.Parse(raw)
 	if err != nil {
-		return raw // what is wrong with it is the recipient's business
+		return raw // it was parsed when it came
 	}
-	p.raw = raw
-	o := overlay{photo: *known}
-	return o.compose(&p).full
+	isUpdate := func(c *scan.Node) bool { return c.NS == nsVCardUpdate && c.Name == "x" }
+	if at := slices.IndexFunc(n.Nodes, isUpdate); at >= 0 {
+		if readPhotoSaid(n.Nodes[at]) == photoNotReady {
+			return raw
+		}
+		n.Nodes = slices.DeleteFunc(n.Nodes, isUpdate)
+		raw = n.AppendXML(nil, scan.NSClient)
+	}
+	return appendInside(nil, raw, []byte(known.update()))
 }
 
 // loadPhoto makes sure that pep.photo is set.

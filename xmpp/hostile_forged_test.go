@@ -92,6 +92,13 @@ func TestForgedFrom(t *testing.T) {
 		a.send(t, "<message id='f' to='ben@example.org/b'>"+fmt.Sprintf(wrapper, forward)+"</message>")
 		a.expect(t, "type='error'", "<forbidden")
 	}
+	// Only the server speaks for the profile and the telephone, to whomever.
+	for _, to := range []string{"", " to='ben@example.org/b'", " to='ben@example.org'", " to='hall@rooms.example.org/A'"} {
+		for _, ns := range []string{"urn:rolecall:presence:0", "urn:rolecall:presence&#58;0"} {
+			a.send(t, "<presence id='p'"+to+"><call xmlns='"+ns+"' with='the boss'/></presence>")
+			a.expect(t, "type='error'", "<forbidden")
+		}
+	}
 	a.send(t, "<message id='end' to='ben@example.org/b'/>")
 	b.expect(t, "id='end'") // and nothing else came
 }

@@ -18,7 +18,7 @@ import (
 // who talk to each other, must not notice anything.
 //
 //	too much before sign-in                 TestHostileBeforeSignIn, negotiate.TestTooMuchBeforeLogin
-//	too big, too deep, too many attributes  TestHostileXML, scan.TestRefuses, scan.FuzzScan
+//	too big, too deep, too many attributes  TestHostileXML, scan.TestRefuses, scan.FuzzAgainstEncodingXML
 //	DTD, entities, PI, comments, UTF-8      TestHostileXML, negotiate/testdata/bad-xml.script
 //	slow-loris                              TestSlowAtEveryStage, TestStanzaThatNeverEnds, TestWebSocketHostile,
 //	                                        app.TestSlowRequests

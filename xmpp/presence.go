@@ -1,7 +1,9 @@
 package xmpp
 
 import (
+	"bytes"
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -207,6 +209,9 @@ func (r *request) directedPresence(available bool) error {
 	if err != nil || unwanted || dest.owner() == nil {
 		return err // RFC 6121 §8.5.1: presence to nobody is dropped
 	}
+	if available && r.pretends() {
+		return errForbidden
+	}
 	to := string(r.head.To)
 	switch {
 	case !available:
@@ -220,10 +225,19 @@ func (r *request) directedPresence(available bool) error {
 	}
 	raw := scan.AppendStamped(nil, r.raw, &r.head, r.from.jidBytes, nil)
 	if available {
-		raw = r.from.account.addPhoto(raw)
+		raw = r.server.addPhoto(r.from.account, raw)
 	}
 	r.server.presenceTo(r.batch, dest, raw)
 	return nil
+}
+
+// pretends reports whether a client's presence says what only the server may say, of the profile and the telephone.
+func (r *request) pretends() bool {
+	if !bytes.Contains(r.raw, []byte(nsPresence)) && !bytes.Contains(r.raw, []byte("&#")) {
+		return false
+	}
+	n, err := scan.Parse(r.raw)
+	return err == nil && slices.ContainsFunc(n.Nodes, func(c *scan.Node) bool { return c.NS == nsPresence })
 }
 
 // presenceTo delivers presence to a resource, or to all available resources of a user (RFC 6121 §8.5.2.1.2).

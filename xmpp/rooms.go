@@ -105,6 +105,12 @@ func (r *request) inRooms() error {
 		r.awaitStored() // an answer says that what was sent before was handled
 	}
 	in := &muc.In{Head: r.head, Raw: r.raw, From: r.from.jid, Bare: r.from.account.bare}
+	if r.head.Kind == scan.Presence && len(r.head.Type) == 0 && !r.from.account.foreign() {
+		if r.pretends() {
+			return errForbidden
+		}
+		in.Raw = r.server.addPhoto(r.from.account, r.raw)
+	}
 	err = r.server.rooms.Handle(r.server.ctx, in, to, func(d muc.Delivery) { r.server.deliverRoom(r.batch, r.from.account, d) })
 	if in.Ticket != 0 {
 		r.from.roomed = in.Ticket
