@@ -42,7 +42,10 @@ func wantCopies(a *account, one, other *session) bool {
 func (r *request) copied(dest destination) bool {
 	wanted := wantCopies(r.from.account, r.from, dest.session) ||
 		dest.account != nil && wantCopies(dest.account, dest.session, r.from)
-	return wanted && worthCopying(&r.head, r.raw)
+	if string(r.head.Type) == "error" && !r.from.account.foreign() {
+		return false // what a client bounces goes to the one that it was said by
+	}
+	return wanted && worthCopying(&r.head, r.raw, dest.abroad != nil)
 }
 
 // suspicious are the texts without which a chat message has none of what keeps it from being copied. A
@@ -53,12 +56,15 @@ func isSuspicious(raw []byte) bool {
 	return slices.ContainsFunc(suspicious, func(text []byte) bool { return bytes.Contains(raw, text) })
 }
 
-// worthCopying applies the rules of XEP-0280 §6.1.
-func worthCopying(head *scan.Head, raw []byte) bool {
+// worthCopying applies the rules of XEP-0280 §6.1. sent says that it is about a message that a user sends: what goes to
+// somebody in a room is copied, what comes from there is not.
+func worthCopying(head *scan.Head, raw []byte, sent bool) bool {
 	chat := string(head.Type) == "chat"
 	switch string(head.Type) {
-	case "error", "groupchat", "headline":
+	case "groupchat", "headline":
 		return false
+	case "error": // of what was sent to a bare address, which is where most of the conversation goes
+		return len(head.From) > 0 && bytes.IndexByte(head.From, '/') < 0 && !bytes.Contains(raw, []byte(nsMUCUser))
 	}
 	if chat && !isSuspicious(raw) {
 		return true
@@ -67,7 +73,9 @@ func worthCopying(head *scan.Head, raw []byte) bool {
 	switch {
 	case err != nil, n.Child(nsCarbons, "private") != nil, n.Child(nsHints, "no-copy") != nil:
 		return false
-	case isRoom(n):
+	case isInvitation(n):
+		return true
+	case !sent && n.Child(nsMUCUser, "x") != nil:
 		return false
 	}
 	return chat || n.Child(scan.NSClient, "body") != nil || slices.ContainsFunc(n.Nodes, func(c *scan.Node) bool {
@@ -75,10 +83,9 @@ func worthCopying(head *scan.Head, raw []byte) bool {
 	})
 }
 
-// isRoom reports whether a message comes from somebody in a room, and is no invitation to one.
-func isRoom(n *scan.Node) bool {
-	x := n.Child(nsMUCUser, "x")
-	return x != nil && x.Child(nsMUCUser, "invite") == nil
+// isInvitation reports whether a message invites into a room, directly (XEP-0249) or through the room (XEP-0045 §7.8.2).
+func isInvitation(n *scan.Node) bool {
+	return n.Child(nsConference, "x") != nil || n.Child(nsMUCUser, "x").Child(nsMUCUser, "invite") != nil
 }
 
 // forgesCopy reports whether a client pretends to pass on a copy, or a message of an archive: only the server
@@ -109,7 +116,7 @@ func (s *Server) sendTo(b *batch, to *session, raw []byte, copied bool) bool {
 // not to the one it came from (XEP-0280 §7).
 func (s *Server) copyReceived(b *batch, a *account, received []*session, of *delivery) {
 	head, _, _, err := scan.New(unlimited).Next(of.raw)
-	if err != nil || !worthCopying(&head, of.raw) {
+	if err != nil || !worthCopying(&head, of.raw, false) {
 		return
 	}
 	for _, c := range a.bound() {
@@ -129,6 +136,34 @@ func (r *request) copySent(dest destination) {
 	for _, c := range r.from.account.bound() {
 		if c != r.from && c.carbons.Load() {
 			r.batch.push(c, carbon("sent", c, r.head.Type, r.batch.scratch))
+		}
+	}
+}
+
+// copySentInRoom is copySent for a message to somebody in a room of this server: the user's clients that are in the
+// room, too, can do something with it.
+func (r *request) copySentInRoom(room string) {
+	if string(r.head.Type) == "error" || r.from.account.foreign() || !wantCopies(r.from.account, r.from, nil) || !worthCopying(&r.head, r.raw, true) {
+		return
+	}
+	r.batch.scratch = scan.AppendStamped(r.batch.scratch[:0], r.raw, &r.head, r.from.jidBytes, nil)
+	stamped := slices.Clone(r.batch.scratch)
+	for _, c := range r.from.account.bound() {
+		if c != r.from && c.carbons.Load() && r.server.rooms.Has(room, c.jid) {
+			r.batch.push(c, carbon("sent", c, r.head.Type, stamped))
+		}
+	}
+}
+
+// copyBounced tells the user's other clients, which have a copy of what one of them has sent, that it did not arrive.
+// sent is the message and raw the error.
+func (s *Server) copyBounced(b *batch, to *session, sent *scan.Head, message, raw []byte) {
+	if sent.Kind != scan.Message || string(sent.Type) == "error" || !worthCopying(sent, message, true) {
+		return
+	}
+	for _, c := range to.account.bound() {
+		if c != to && c.carbons.Load() {
+			b.push(c, carbon("received", c, []byte("error"), raw))
 		}
 	}
 }

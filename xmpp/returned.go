@@ -96,6 +96,7 @@ func (s *Server) tellOne(b *batch, x returnedStanza) {
 	case err != nil || dest.account == nil:
 	case dest.session != nil:
 		b.push(dest.session, raw)
+		s.copyBounced(b, dest.session, &head, x.raw, raw)
 	case head.Kind == scan.IQ:
 		s.questions.lost(head.ID, string(head.To))
 	case !dest.resource && head.Kind == scan.Presence:

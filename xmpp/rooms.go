@@ -115,9 +115,12 @@ func (r *request) inRooms() error {
 	if in.Ticket != 0 {
 		r.from.roomed = in.Ticket
 	}
-	if err != nil && r.head.Kind == scan.Presence {
+	switch {
+	case err != nil && r.head.Kind == scan.Presence:
 		r.failEntering(err)
 		return nil
+	case err == nil && r.head.Kind == scan.Message && to.Resourcepart() != "":
+		r.copySentInRoom(to.Localpart())
 	}
 	return err
 }

@@ -166,7 +166,7 @@ func (s *Service) prepare(ctx context.Context, l *lockedRoom, in *In, name strin
 		}
 	}
 	id := in.retracts()
-	if id == "" || s.cfg.Numbers == nil || !s.isIn(in.From, name) {
+	if id == "" || s.cfg.Numbers == nil || !s.Has(name, in.From) {
 		return nil
 	}
 	number, ok := s.cfg.Numbers.ParseID(name, id)
@@ -203,7 +203,8 @@ func (s *Service) readHistory(ctx context.Context, l *lockedRoom) error {
 	return nil
 }
 
-func (s *Service) isIn(full, name string) bool {
+// Has reports whether a client, by its full address, is in a room.
+func (s *Service) Has(name, full string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	_, ok := s.joined[full][name]
