@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"sync"
 
@@ -59,7 +60,7 @@ func (c *session) activate(b *batch) {
 // push holds the stanza back, or sends it behind what was held back.
 func (h *heldBack) push(b *batch, to *session, of *delivery, parts [][]byte) bool {
 	raw := bytes.Join(parts, nil)
-	key := coalesced(raw)
+	key := cmp.Or(coalesced(raw), coalescedInRoom(raw))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over || key == "" {
@@ -119,6 +120,24 @@ func coalesced(raw []byte) string {
 	return coalescedState(n)
 }
 
+// coalescedInRoom does it for the presence of somebody in a room that tells nothing but how they are now: not why they
+// go, who has done it, what their next nick is, or what becomes of the room or the client itself. It is for those only
+// who are sent all that was held before anything else: the order counts.
+func coalescedInRoom(raw []byte) string {
+	if !isPresence(raw) || !bytes.Contains(raw, []byte(nsMUCUser)) {
+		return ""
+	}
+	n, err := scan.Parse(raw)
+	if err != nil || n.Attr("type") != "" && n.Attr("type") != "unavailable" {
+		return ""
+	}
+	x := n.Child(nsMUCUser, "x")
+	if x == nil || len(x.Nodes) != 1 || x.Nodes[0].Name != "item" || len(x.Nodes[0].Nodes) > 0 || x.Nodes[0].Attr("nick") != "" {
+		return ""
+	}
+	return "presence " + n.Attr("from")
+}
+
 // coalescedState does it for messages, and for copies of messages.
 func coalescedState(n *scan.Node) string {
 	for _, kind := range []string{"received", "sent"} {
@@ -136,6 +155,9 @@ func coalescedState(n *scan.Node) string {
 	return "state " + n.Attr("from")
 }
 
+// besidesState are elements that say nothing of their own beside a chat state.
+var besidesState = []string{"thread", "no-store", "no-copy", "no-permanent-store", "stanza-id", "origin-id", "occupant-id"}
+
 // isState reports whether a message says nothing but what somebody does at the keyboard (XEP-0085).
 func isState(n *scan.Node) bool {
 	state := false
@@ -143,9 +165,9 @@ func isState(n *scan.Node) bool {
 		switch {
 		case c.NS == nsChatStates:
 			state = true
-		case !slices.Contains([]string{"thread", "no-store", "no-copy", "no-permanent-store"}, c.Name):
+		case !slices.Contains(besidesState, c.Name):
 			return false
 		}
 	}
-	return state && n.Attr("type") != "error" && n.Attr("type") != "groupchat"
+	return state && n.Attr("type") != "error"
 }

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 )
@@ -9,16 +10,27 @@ func TestCoalesced(t *testing.T) {
 	carbon := func(kind, inner string) string {
 		return "<message from='anna@x'><" + kind + " xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>" + inner + "</forwarded></" + kind + "></message>"
 	}
+	inRoom := func(typ, content string) string {
+		return "<presence from='r@x/n' type='" + typ + "'><status>s</status><x xmlns='http://jabber.org/protocol/muc#user'>" + content + "</x></presence>"
+	}
 	const state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
 	for raw, want := range map[string]string{
 		"<presence from='ben@x/a'/>":                                                                                                              "presence ben@x/a",
 		"<presence from='ben@x/a' type='unavailable'/>":                                                                                           "presence ben@x/a",
 		"<presence from='ben@x' type='subscribe'/>":                                                                                               "",
 		"<presence from='r@x/n'><x xmlns='http://jabber.org/protocol/muc#user'/></presence>":                                                      "",
+		inRoom("", "<item affiliation='none' role='participant'/>"):                                                                               "presence r@x/n",
+		inRoom("unavailable", "<item affiliation='none' role='none' jid='b@x/a'/>"):                                                               "presence r@x/n",
+		inRoom("", "<item affiliation='none' role='participant'/><status code='110'/>"):                                                           "",
+		inRoom("unavailable", "<item affiliation='none' role='participant' nick='m'/><status code='303'/>"):                                       "",
+		inRoom("unavailable", "<item affiliation='none' role='participant' nick='m'/>"):                                                           "",
+		inRoom("", "<item affiliation='none' role='visitor'><reason>noise</reason></item>"):                                                       "",
+		inRoom("unavailable", "<destroy/>"):                                                                                                       "",
 		"<message from='ben@x/a'><body>a</body>" + state + "</message>":                                                                           "",
 		"<message from='ben@x/a'>" + state + "</message>":                                                                                         "state ben@x/a",
 		"<message from='ben@x/a' type='error'>" + state + "</message>":                                                                            "",
-		"<message from='r@x/n' type='groupchat'>" + state + "</message>":                                                                          "",
+		"<message from='r@x/n' type='groupchat'>" + state + "<stanza-id xmlns='urn:xmpp:sid:0' id='1'/></message>":                                "state r@x/n",
+		"<message from='r@x/n' type='groupchat'>" + state + "<subject>s</subject></message>":                                                      "",
 		"<message from='ben@x/a'>" + state + "<received xmlns='urn:xmpp:receipts'/></message>":                                                    "",
 		"<message from='ben@x/a'/>":                                                                                                               "",
 		"<iq from='ben@x/a' type='result'/>":                                                                                                      "",
@@ -26,7 +38,7 @@ func TestCoalesced(t *testing.T) {
 		carbon("sent", "<message xmlns='jabber:client' from='anna@x/b' to='ben@x'>"+state+"</message>"):                                           "sent anna@x/b ben@x",
 		carbon("sent", "<message xmlns='jabber:client' from='anna@x/b' to='ben@x'><a:body xmlns:a='jabber:client'>t</a:body>"+state+"</message>"): "",
 	} {
-		if got := coalesced([]byte(raw)); got != want {
+		if got := cmp.Or(coalesced([]byte(raw)), coalescedInRoom([]byte(raw))); got != want {
 			t.Errorf("%s: %q, want %q", raw, got, want)
 		}
 	}
