@@ -115,16 +115,19 @@ func TestParseTime(t *testing.T) {
 
 func TestWorthKeeping(t *testing.T) {
 	for raw, want := range map[string]bool{
-		`<message type='chat'><body>x</body></message>`:                                                  true,
-		`<message><subject>x</subject></message>`:                                                        true,
-		`<message type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/></message>`:         false,
-		`<message type='chat'><e xmlns='u'/><store xmlns='urn:xmpp:hints'/></message>`:                   true,
-		`<message><body>x</body><no-permanent-store xmlns='urn:xmpp:hints'/></message>`:                  false,
-		`<message type='chat'><body>x</body><no-store xmlns='urn:xmpp:hints'/></message>`:                false,
-		`<message type='chat'><body>x</body><no-copy xmlns='urn:xmpp:hints'/></message>`:                 true,
-		`<message type='chat'><x xmlns='u'><body xmlns='jabber:client'>not its own</body></x></message>`: false,
+		`<message type='chat'><body>x</body></message>`:                                                      true,
+		`<message><subject>x</subject></message>`:                                                            true,
+		`<message type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/></message>`:             false,
+		`<message type='chat'><e xmlns='u'/><store xmlns='urn:xmpp:hints'/></message>`:                       true,
+		`<message><body>x</body><no-permanent-store xmlns='urn:xmpp:hints'/></message>`:                      false,
+		`<message type='chat'><body>x</body><no-store xmlns='urn:xmpp:hints'/></message>`:                    false,
+		`<message type='chat'><body>x</body><no-copy xmlns='urn:xmpp:hints'/></message>`:                     true,
+		`<message type='chat'><received xmlns='urn:xmpp:receipts' id='1'/></message>`:                        true,
+		`<message type='chat'><e xmlns='eu.siacs.conversations.axolotl'/></message>`:                         true,
+		`<message><paused xmlns='http://jabber.org/protocol/chatstates'/><thread>t</thread></message>`:       false,
+		`<message type='chat'><thread>t</thread><no-copy xmlns='urn:xmpp:hints'/></message>`:                 false,
+		`<message type='chat'><gone xmlns='http://jabber.org/protocol/chatstates'/><x xmlns='u'/></message>`: true,
 		`<message/>`: false,
-		`<message type='chat'><body xmlns='http://www.w3.org/1999/xhtml'>not ours</body></message>`:       false,
 		`<x:message xmlns:x='jabber:client' type='chat'><x:body>prefixed</x:body></x:message>`:            true,
 		`<message type='chat'><body>` + strings.Repeat("long ", 1000) + `</body><a xmlns='u'/></message>`: true,
 	} {

@@ -68,12 +68,13 @@ func worthKeeping(raw []byte) bool {
 	switch {
 	case err != nil, n.Child(nsHints, "no-store") != nil, n.Child(nsHints, "no-permanent-store") != nil:
 		return false
-	case n.Child(nsHints, "store") != nil, n.Child(scan.NSClient, "body") != nil:
+	case n.Child(nsHints, "store") != nil:
 		return true
-	case n.Attr("type") == "chat":
-		return false // chat states and receipts
 	}
-	return len(n.Nodes) > 0
+	// Receipts, markers and encrypted texts are as good later; what somebody does at the keyboard is not.
+	return slices.ContainsFunc(n.Nodes, func(c *scan.Node) bool {
+		return c.NS != nsChatStates && c.NS != nsHints && (c.Name != "thread" || c.NS != scan.NSClient)
+	})
 }
 
 // drainOffline sends the messages that were kept for a user to one of their clients, stamped with when
