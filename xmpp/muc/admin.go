@@ -118,6 +118,9 @@ func (r *Room) readChange(in *In, item *scan.Node) (change, error) {
 	c := change{reason: shorten(item.ChildText(nsAdmin, "reason"))}
 	nick, address := item.Attr("nick"), item.Attr("jid")
 	if name := item.Attr("affiliation"); name != "" {
+		if item.Attr("role") != "" {
+			return c, errBadRequest // §17.4
+		}
 		var ok bool
 		if c.affiliation, ok = affiliationOf(name); !ok {
 			return c, errBadRequest
@@ -240,7 +243,10 @@ func (r *Room) applyAffiliation(c change, actor string) {
 	} else {
 		p := r.people[c.bare]
 		p.affiliation, p.reason = c.affiliation, c.reason
-		if c.nick != "" {
+		switch {
+		case c.affiliation == outcast:
+			p.nick = "" // §9.1: others may have it
+		case c.nick != "":
 			p.nick = c.nick
 		}
 		r.people[c.bare] = p

@@ -60,13 +60,14 @@ func (r *Room) recall(list []uc.ArchivedMessage) {
 	}
 }
 
-// bury replaces a message in the archive by a note that it was retracted (XEP-0424 §5, XEP-0425 §5).
-func (r *Room) bury(m *uc.ArchivedMessage, why ...*scan.Node) {
+// bury replaces a message in the archive by a note that it was retracted (XEP-0424 §5, XEP-0425 §5); by is the ID of the
+// message that did it.
+func (r *Room) bury(m *uc.ArchivedMessage, by string, why ...*scan.Node) {
 	n, err := scan.Parse(m.Stanza)
 	if err != nil {
 		return // it was parsed when it came
 	}
-	retracted := with(elem(nsRetract, "retracted", "stamp", r.now.UTC().Format(stampLayout)), why...)
+	retracted := with(elem(nsRetract, "retracted", "id", by, "stamp", r.now.UTC().Format(stampLayout)), why...)
 	tomb := *m
 	tomb.Stanza = build("message", n.Attr("from"), "groupchat", n.Attr("id"), retracted, n.Child(nsStanzaID, "stanza-id"), n.Child(nsOccupantID, "occupant-id"))
 	r.said = append(r.said, uc.RoomChange{Replace: &tomb})

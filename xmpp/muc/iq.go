@@ -56,6 +56,8 @@ func (r *Room) occupantIQ(in *In, typ string) error {
 	switch {
 	case answer && (s == nil || to == nil):
 		return nil
+	case s == nil && strings.HasPrefix(string(in.Head.ChildNS), nsDisco):
+		return errBadRequest // §6.6
 	case s == nil:
 		return errNotInRoom
 	case to == s.occupant && typ == "get" && string(in.Head.ChildNS) == nsPing:
@@ -86,7 +88,7 @@ func (r *Room) relayed(s *seat, in *In, id string) []byte {
 	return build("iq", r.occupantAddress(s.occupant.nick), string(in.Head.Type), id, in.node.Nodes...)
 }
 
-// discoInfo tells what kind of room it is (§6.4), or the nick that is reserved for who asks (§6.6).
+// discoInfo tells what kind of room it is (§6.4), or the nick that is reserved for who asks (§7.12).
 func (r *Room) discoInfo(in *In, node string) error {
 	query := elem(nsDiscoInfo, "query", "node", node)
 	if r.affiliation(in.Bare) == outcast {
@@ -99,19 +101,21 @@ func (r *Room) discoInfo(in *In, node string) error {
 		}
 		return r.reply(in, query)
 	case "":
+	case NS + "#traffic":
+		return errNotSupported // §18.1.1: everything passes
 	default:
 		return r.discoCommand(in, node)
 	}
-	if r.locked {
+	if r.locked && r.affiliation(in.Bare) < owner {
 		return errNotFound
 	}
 	with(query, elem(nsDiscoInfo, "identity", "category", "conference", "type", "text", "name", r.title()))
-	features := append(r.kinds(), NS, nsDiscoInfo, nsDiscoItems, nsRegister, nsStanzaID, nsModerate, nsVCard, nsHats, nsCommands, selfPingFeature, NS+"#stable_id")
+	features := append(r.kinds(), NS, nsDiscoInfo, nsDiscoItems, nsRegister, nsStanzaID, nsRetract, nsModerate, nsVCard, nsHats, nsCommands, selfPingFeature, NS+"#stable_id")
 	if r.nameOf != nil {
 		features = append(features, nsOccupantID)
 	}
 	if r.logs() {
-		features = append(features, nsArchive, nsArchive+"#extended")
+		features = append(features, nsArchive, nsArchive+"#extended", nsRetract+"#tombstone")
 	}
 	for _, f := range features {
 		with(query, elem(nsDiscoInfo, "feature", "var", f))
@@ -220,10 +224,10 @@ func (r *Room) moderate(in *In, p *scan.Node) error {
 	if reason := shorten(p.ChildText(nsModerate, "reason")); reason != "" {
 		why = text(nsRetract, "reason", reason)
 	}
-	if in.target != nil {
-		r.bury(in.target, moderated, why)
-	}
 	number, own := r.number()
+	if in.target != nil {
+		r.bury(in.target, own, moderated, why)
+	}
 	raw := build("message", r.address, "groupchat", own, with(elem(nsRetract, "retract", "id", id), moderated, why),
 		elem(nsStanzaID, "stanza-id", "id", own, "by", r.address))
 	r.send(r.everybody(), raw)

@@ -66,7 +66,7 @@ func (r *Room) groupMessage(s *seat, in *In) error {
 	if retract != nil { // XEP-0424 §3: only one's own
 		r.forget(func(m *remembered) bool { return m.id == retract.Attr("id") && m.from == in.Bare })
 		if in.target != nil && in.target.Peer == in.Bare {
-			r.bury(in.target)
+			r.bury(in.target, string(in.Head.ID))
 		}
 	}
 	if (body || retract != nil || in.node.Child(nsHints, "store") != nil) && in.node.Child(nsHints, "no-store") == nil {

@@ -53,7 +53,8 @@ func (r *Room) onPresence(in *In) error {
 	case in.Nick == "":
 		return errBadAddress // §7.2.1
 	case s == nil && entering == nil:
-		return errNotInRoom // a client that thinks it is in the room learns that it is not
+		r.tellNotIn(in) // a client that thinks it is in the room learns that it is not
+		return nil
 	case s == nil:
 		return r.enter(in, entering)
 	case s.occupant.nick != in.Nick:
@@ -67,6 +68,15 @@ func (r *Room) onPresence(in *In) error {
 	s.occupant.setPresence(in.node)
 	r.announce(announcement{of: s.occupant}, s.occupant.clients()) // §7.7
 	return nil
+}
+
+// tellNotIn tells a client that has fallen out of the room without knowing it, in a way that all clients understand
+// (§7.2.18).
+func (r *Room) tellNotIn(in *In) {
+	item := with(elem(nsUser, "item", "affiliation", unaffiliated.String(), "role", noRole.String()), text(nsUser, "reason", "You are not in the room."))
+	x := with(elem(nsUser, "x"), item, statusNode(statusSelf), statusNode(statusKicked), statusNode(statusBroken))
+	from := r.occupantAddress(in.Nick)
+	r.sendPresence(Delivery{To: []string{in.From}, Stanza: build("presence", from, "unavailable", string(in.Head.ID), x), Occupant: from, Left: true})
 }
 
 // presenceOf returns what the client says of itself, without what only the room may say.

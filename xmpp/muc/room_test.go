@@ -111,6 +111,7 @@ func TestPrivileges(t *testing.T) {
 		{unaffiliated, unaffiliated, "jid='by@example.org' affiliation='owner'", stanza.Forbidden},
 		{owner, unaffiliated, "nick='nobody' role='none'", stanza.ItemNotFound},
 		{owner, unaffiliated, "nick='whom' role='king'", stanza.BadRequest},
+		{owner, unaffiliated, "nick='whom' role='participant' affiliation='member'", stanza.BadRequest},
 		{owner, unaffiliated, "jid='whom@example.org' affiliation='king'", stanza.BadRequest},
 		{owner, unaffiliated, "jid='@@' affiliation='member'", stanza.JIDMalformed},
 		{owner, unaffiliated, "jid='example.org' affiliation='outcast'", stanza.JIDMalformed},
@@ -128,6 +129,23 @@ func TestPrivileges(t *testing.T) {
 				t.Errorf("told %q, want %q", told.Condition, test.want)
 			}
 		})
+	}
+}
+
+// TestBannedHasNoNick bans a member whose nick is reserved: others may have it then (XEP-0045 §9.1).
+func TestBannedHasNoNick(t *testing.T) {
+	tb := newTable(t, DefaultLimits)
+	tb.must("anna", adminItem("jid='ben@example.org' affiliation='member' nick='Bee'"))
+	if _, err := tb.does("carl", enterAs("Bee")); !errors.Is(err, errConflict) {
+		t.Fatalf("somebody else has a nick that is reserved: %v", err)
+	}
+	tb.must("anna", adminItem("jid='ben@example.org' affiliation='outcast' nick='Bee'"))
+	if _, err := tb.does("carl", enterAs("Bee")); err != nil {
+		t.Errorf("the nick of somebody who is banned: %v", err)
+	}
+	tb.must("anna", adminItem("jid='ben@example.org' affiliation='member'"))
+	if nick := tb.people["ben@example.org"].nick; nick != "" {
+		t.Errorf("the nick %q came back with the membership", nick)
 	}
 }
 

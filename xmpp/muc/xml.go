@@ -26,11 +26,12 @@ const (
 	formEnroll = NS + "#register"
 
 	selfPingFeature = NS + "#self-ping-optimization"
-	reservedNick    = "x-roomuser-item" // XEP-0045 §6.6
+	reservedNick    = "x-roomuser-item" // XEP-0045 §7.12
 
 	nsDirectInvite = "jabber:x:conference"
-	nsDiscoInfo    = "http://jabber.org/protocol/disco#info"
-	nsDiscoItems   = "http://jabber.org/protocol/disco#items"
+	nsDisco        = "http://jabber.org/protocol/disco#"
+	nsDiscoInfo    = nsDisco + "info"
+	nsDiscoItems   = nsDisco + "items"
 	nsForms        = "jabber:x:data"
 	nsRegister     = "jabber:iq:register"
 	nsPing         = "urn:xmpp:ping"
@@ -215,5 +216,6 @@ var (
 	errFull           = stanza.Error{Type: stanza.Wait, Condition: stanza.ServiceUnavailable}
 	errTooMuch        = stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint}
 	errTooFast        = stanza.Error{Type: stanza.Wait, Condition: stanza.PolicyViolation}
+	errNotSupported   = stanza.Error{Type: stanza.Cancel, Condition: stanza.FeatureNotImplemented}
 	errNotImplemented = stanza.Error{Type: stanza.Cancel, Condition: stanza.ServiceUnavailable}
 )
