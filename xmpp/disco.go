@@ -222,7 +222,10 @@ func (r *request) discoItems(at string) error {
 			e.start("item").attr("jid", at).attr("node", cmd.node).attr("name", cmd.name).close("item")
 		}
 	default:
-		return errItemNotFound
+		if at != r.from.account.bare {
+			return errItemNotFound
+		}
+		return r.discoItemsOfNode(r.from.account, node)
 	}
 	return r.reply(e.close("query").bytes())
 }
@@ -232,6 +235,13 @@ func (r *request) discoItemsOther() error {
 	if r.to.account == nil || !r.server.sees(r.from.account, r.to.account) {
 		return errServiceUnavailable
 	}
+	node, err := r.node()
+	switch {
+	case err != nil:
+		return err
+	case node != "":
+		return r.discoItemsOfNode(r.to.account, node)
+	}
 	e := newElement("query").attr("xmlns", nsDiscoItems)
 	for _, c := range r.to.account.bound() {
 		if c.available.Load() {
@@ -239,5 +249,17 @@ func (r *request) discoItemsOther() error {
 		}
 	}
 	r.appendNodes(e.open(), r.to.account)
+	return r.reply(e.close("query").bytes())
+}
+
+// discoItemsOfNode lists the items of a user's node to those who may read it (XEP-0060 §5.5).
+func (r *request) discoItemsOfNode(owner *account, node string) error {
+	if !r.hasNode(owner, node) {
+		return errItemNotFound
+	}
+	e := newElement("query").attr("xmlns", nsDiscoItems).attr("node", node).open()
+	for _, id := range r.server.itemsOf(owner, node) {
+		e.start("item").attr("jid", owner.bare).attr("name", id).close("item")
+	}
 	return r.reply(e.close("query").bytes())
 }

@@ -125,7 +125,16 @@ func (s *Server) tellRetracted(b *batch, owner *account, n *pubsub.Node, ids []s
 	s.tellFollowers(b, owner, n, e.close("items").close("event").bytes())
 }
 
-// tellOf tells what became of a node as a whole: it was purged, deleted or configured.
+// tellConfiguration tells how a node is configured now, if its notifications have payloads (XEP-0060 §8.2.5.3).
+func (s *Server) tellConfiguration(b *batch, owner *account, n *pubsub.Node) {
+	e := newElement("event").attr("xmlns", nsPubsubEvent).start("configuration").attr("node", n.Name).open()
+	if n.Config.Payloads {
+		configForm(n.Config, s.cfg.Pubsub).append(e, "result")
+	}
+	s.tellFollowers(b, owner, n, e.close("configuration").close("event").bytes())
+}
+
+// tellOf tells what became of a node as a whole: it was purged or deleted.
 func (s *Server) tellOf(b *batch, owner *account, n *pubsub.Node, what string) {
 	e := newElement("event").attr("xmlns", nsPubsubEvent).start(what).attr("node", n.Name)
 	s.tellFollowers(b, owner, n, e.close(what).close("event").bytes())

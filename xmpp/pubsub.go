@@ -260,6 +260,23 @@ func (r *request) hasNode(owner *account, node string) bool {
 	return slices.Contains(names, node)
 }
 
+// itemsOf names the items of a node that there is.
+func (s *Server) itemsOf(owner *account, node string) []string {
+	switch node {
+	case nsProfiles:
+		return []string{profilesItem}
+	case nsReach:
+		return []string{reachItem}
+	}
+	owner.pep.mu.Lock()
+	defer owner.pep.mu.Unlock()
+	nodes, err := s.nodesFor(owner, node)
+	if err != nil || nodes[node] == nil {
+		return nil
+	}
+	return nodes[node].IDs()
+}
+
 // appendNodes adds the nodes of a user to a list of disco#items (XEP-0060 §5.2).
 func (r *request) appendNodes(e *element, owner *account) {
 	names, titles := r.visibleNodes(owner)

@@ -130,7 +130,7 @@ func (q *nodeRequest) configure(n *pubsub.Node) error {
 		return err
 	}
 	if n.Config.NotifyConfig {
-		q.server.tellOf(q.batch, q.owner, n, "configuration")
+		q.server.tellConfiguration(q.batch, q.owner, n)
 	}
 	return nil
 }
