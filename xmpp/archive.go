@@ -22,6 +22,7 @@ import (
 const (
 	nsArchive  = "urn:xmpp:mam:2"
 	nsStanzaID = "urn:xmpp:sid:0"
+	nsRetract  = "urn:xmpp:message-retract:1"
 )
 
 // How messages get from the line into the database.
@@ -297,7 +298,7 @@ func worthArchiving(h *scan.Head, raw []byte) bool {
 		if string(h.Child) == "body" && string(h.ChildNS) == scan.NSClient {
 			return true
 		}
-		if !bytes.Contains(raw, []byte("body")) {
+		if !bytes.Contains(raw, []byte("body")) && !bytes.Contains(raw, []byte(nsRetract)) {
 			return false
 		}
 	}
@@ -305,7 +306,8 @@ func worthArchiving(h *scan.Head, raw []byte) bool {
 	if err != nil || n.Child(nsHints, "no-store") != nil || n.Child(nsHints, "no-permanent-store") != nil {
 		return false
 	}
-	return n.Child(scan.NSClient, "body") != nil || n.Child(nsHints, "store") != nil
+	return n.Child(scan.NSClient, "body") != nil || n.Child(nsHints, "store") != nil ||
+		n.Child(nsRetract, "retract") != nil // XEP-0424 §6: always
 }
 
 // dropForgedIDs takes archive IDs out of a message that only this server may give (XEP-0359 §5).
