@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -38,7 +39,7 @@ func (e exportCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config) e
 }
 
 type importCmd struct {
-	File   string `arg:"" help:"File in the format of XEP-0227, as Prosody and ejabberd write it." type:"existingfile"`
+	File   string `arg:"" help:"File in the format of XEP-0227, as Prosody and ejabberd write it. It may be made of others beside it and below." type:"existingfile"`
 	DryRun bool   `help:"Only say what would be created and changed."`
 }
 
@@ -49,7 +50,12 @@ func (i importCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config) e
 		return err
 	}
 	defer file.Close()
-	return app.ImportXMPP(ctx, cfg, file, i.DryRun, stdout)
+	beside, err := os.OpenRoot(filepath.Dir(i.File)) // nothing above is read
+	if err != nil {
+		return err
+	}
+	defer beside.Close()
+	return app.ImportXMPP(ctx, cfg, file, beside.FS(), i.DryRun, stdout)
 }
 
 // xmppCmd groups what concerns the chat server.

@@ -62,7 +62,7 @@ func TestFailedStartClosesWhatItOpened(t *testing.T) {
 func TestFirstAdminBesideAUserOfThatName(t *testing.T) {
 	cfg := loopback(t)
 	imported := `<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'><user name='admin' password='Imported1'/></host></server-data>`
-	if err := ImportXMPP(t.Context(), &cfg, strings.NewReader(imported), false, io.Discard); err != nil {
+	if err := ImportXMPP(t.Context(), &cfg, strings.NewReader(imported), nil, false, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	a, err := New(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)})

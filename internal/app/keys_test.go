@@ -39,7 +39,7 @@ func importEarly(t *testing.T, cfg *Config, logins ...string) {
 			login, b64([]byte("of the other server")), b64(signed(sha1.New, salted, "Server Key")), b64(stored[:]))
 	}
 	var told strings.Builder
-	if err := ImportXMPP(t.Context(), cfg, strings.NewReader("<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'>"+users.String()+"</host></server-data>"), false, &told); err != nil {
+	if err := ImportXMPP(t.Context(), cfg, strings.NewReader("<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'>"+users.String()+"</host></server-data>"), nil, false, &told); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(told.String(), "can sign in by SCRAM-SHA-1 and PLAIN") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -107,8 +108,9 @@ func (m *mover) user(ctx context.Context, u *uc.User) (p *portable.User, err err
 
 // ImportXMPP reads users in the format of XEP-0227 and tells, one line a user, what is created and changed; dry only
 // tells it. If anything is wrong with the file nothing is written. The server must not be running. Users who exist
-// keep their password; of their contacts and data those that the file names are replaced.
-func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, dry bool, told io.Writer) error {
+// keep their password; of their contacts and data those that the file names are replaced. beside has the files that it is
+// made of, nil if there are none.
+func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, beside fs.FS, dry bool, told io.Writer) error {
 	if err := writable(cfg.Data); err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, dry bool, told i
 		return err // it says that a server is running
 	}
 	defer lock.Close()
-	users, err := portable.Read(in, cfg.Domain)
+	users, err := portable.Read(in, beside, cfg.Domain)
 	if err != nil {
 		return fmt.Errorf("nothing was imported:\n%w", err)
 	}

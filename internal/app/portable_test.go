@@ -16,7 +16,7 @@ func TestUsersMoveBetweenServers(t *testing.T) {
 	load := func(cfg *Config, in io.Reader, dry bool) string {
 		t.Helper()
 		var told bytes.Buffer
-		if err := ImportXMPP(ctx, cfg, in, dry, &told); err != nil {
+		if err := ImportXMPP(ctx, cfg, in, nil, dry, &told); err != nil {
 			t.Fatal(err)
 		}
 		return told.String()
@@ -66,7 +66,7 @@ func TestUsersMoveBetweenServers(t *testing.T) {
 	}
 	bad := strings.Replace(once, "name='romeo'", "name='benvolio'", 1)
 	bad = strings.Replace(bad, "name='juliet'", "name='Juliet'", 1)
-	if err := ImportXMPP(ctx, second, strings.NewReader(bad), false, io.Discard); err == nil || !strings.Contains(err.Error(), "nothing was imported") {
+	if err := ImportXMPP(ctx, second, strings.NewReader(bad), nil, false, io.Discard); err == nil || !strings.Contains(err.Error(), "nothing was imported") {
 		t.Errorf("a file with a mistake: %v", err)
 	}
 	if strings.Contains(save(second, ""), "benvolio") {

@@ -20,6 +20,7 @@ const (
 	nsForms       = "jabber:x:data"
 	nsBlocking    = "urn:xmpp:blocking"
 	nsDelay       = "urn:xmpp:delay"
+	nsXInclude    = "http://www.w3.org/2001/XInclude"
 )
 
 // User is what belongs to one user. The user's number is 0 in all of it.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/rolecall/rolecall/xmpp/pubsub"
@@ -19,7 +20,7 @@ func readFile(t testing.TB, name string) []*User {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	users, err := Read(f, domain)
+	users, err := Read(f, nil, domain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +96,55 @@ func write(t testing.TB, users []*User) string {
 func TestRoundTrip(t *testing.T) {
 	users := append(readFile(t, "prosody.xml"), readFile(t, "ejabberd.xml")...)
 	once := write(t, users)
-	again, err := Read(strings.NewReader(once), domain)
+	again, err := Read(strings.NewReader(once), nil, domain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if twice := write(t, again); twice != once {
 		t.Errorf("once\n%s\ntwice\n%s", once, twice)
+	}
+}
+
+// A file may be made of others, beside it and below (XEP-0227 §5), and of none elsewhere.
+func TestIncludes(t *testing.T) {
+	const xi = " xmlns:xi='http://www.w3.org/2001/XInclude'"
+	files := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"example.org.xml":               "<?xml version='1.0'?><host xmlns='urn:xmpp:pie:0' jid='example.org'" + xi + "><xi:include href='example.org/anna%2ea.xml'/><user name='ben'/></host>",
+		"example.org/anna.a.xml":        "<user xmlns='urn:xmpp:pie:0' name='anna'" + xi + "><xi:include href='parts/blocked.xml'/><query xmlns='jabber:iq:private'><xi:include href='mine.xml'/></query></user>",
+		"example.org/parts/blocked.xml": "<blocklist xmlns='urn:xmpp:blocking'><item jid='carl@example.org'/></blocklist>",
+		"loop.xml":                      "<host xmlns='urn:xmpp:pie:0'" + xi + "><xi:include href='loop.xml'/></host>",
+		"broken.xml":                    "<host xmlns='urn:xmpp:pie:0'><user",
+	} {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	main := func(include string) string {
+		return "<server-data xmlns='urn:xmpp:pie:0'" + xi + "><xi:include " + include + "/></server-data>"
+	}
+	users, err := Read(strings.NewReader(main("href='example.org.xml'")), files, domain)
+	if err != nil || len(users) != 2 || users[0].Login != "anna" || users[1].Login != "ben" {
+		t.Fatalf("%d users, %v", len(users), err)
+	}
+	// What stands deeper in a user is the user's own.
+	if u := users[0]; len(u.Blocked) != 1 || len(u.Private) != 1 || u.Private[0].Namespace != nsXInclude {
+		t.Errorf("%+v", u)
+	}
+	for include, want := range map[string]string{
+		"href='nowhere.xml'":                  "nowhere.xml",
+		"href='../example.org.xml'":           "not the name of a file",
+		"href='/etc/passwd'":                  "not the name of a file",
+		"href='file:///etc/passwd'":           "not the name of a file",
+		"href='//evil.example/x.xml'":         "not the name of a file",
+		"":                                    "not the name of a file",
+		"href='example.org.xml' parse='text'": "parse is not understood",
+		"href='example.org.xml' xpointer='element(1)'": "xpointer is not understood",
+		"href='loop.xml'":   "",
+		"href='broken.xml'": "broken.xml, line 1",
+	} {
+		users, err := Read(strings.NewReader(main(include)), files, domain)
+		if len(users) > 0 || (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %d users, %v, want %q", include, len(users), err, want)
+		}
 	}
 }
 
@@ -125,7 +169,7 @@ func TestRefused(t *testing.T) {
 		user("<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'><item id='1'/></items></pubsub>"):                      {"an item needs"},
 		user(strings.Repeat("<a>", 200) + strings.Repeat("</a>", 200)):                                                                 {"too deep"},
 	} {
-		users, err := Read(strings.NewReader(file), domain)
+		users, err := Read(strings.NewReader(file), nil, domain)
 		if err == nil {
 			t.Errorf("%s was read: %+v", file, users)
 			continue
@@ -147,7 +191,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(string(text))
 	}
 	f.Fuzz(func(t *testing.T, file string) {
-		users, err := Read(strings.NewReader(file), domain)
+		users, err := Read(strings.NewReader(file), nil, domain)
 		if err != nil {
 			return
 		}

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,9 +21,10 @@ import (
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
-// Read reads the users of a domain. The error joins all that is wrong with them; then nothing of the file should be used.
-func Read(in io.Reader, domain string) ([]*User, error) {
-	r := &reader{d: xml.NewDecoder(in), domain: domain, seen: make(map[string]bool)}
+// Read reads the users of a domain. beside has the files that this one is made of, named from where it is itself; nil if
+// it must be the only one. The error joins all that is wrong with them; then nothing of the file should be used.
+func Read(in io.Reader, beside fs.FS, domain string) ([]*User, error) {
+	r := &reader{d: xml.NewDecoder(in), beside: beside, domain: domain, seen: make(map[string]bool)}
 	if err := r.file(); err != nil {
 		line, _ := r.d.InputPos()
 		r.problems = append(r.problems, fmt.Errorf("line %d: %w", line, err))
@@ -29,7 +33,9 @@ func Read(in io.Reader, domain string) ([]*User, error) {
 }
 
 type reader struct {
-	d        *xml.Decoder
+	d        *xml.Decoder // of the file that is being read now
+	name     string       // of that file; empty for the first one
+	beside   fs.FS
 	domain   string
 	seen     map[string]bool
 	users    []*User
@@ -38,6 +44,19 @@ type reader struct {
 
 // file reads <server-data/>, or a <host/> that stands by itself as ejabberd writes it (XEP-0227 §4).
 func (r *reader) file() error {
+	return r.root(func(start xml.StartElement) error {
+		switch {
+		case start.Name.Space == nsPIE && start.Name.Local == "server-data":
+			return r.each(r.host)
+		case start.Name.Space == nsPIE && start.Name.Local == "host":
+			return r.host(start)
+		}
+		return fmt.Errorf("the file begins with %s, not with the server-data of XEP-0227", start.Name.Local)
+	})
+}
+
+// root calls f for the element that a file consists of.
+func (r *reader) root(f func(xml.StartElement) error) error {
 	for {
 		token, err := r.d.Token()
 		if errors.Is(err, io.EOF) {
@@ -50,18 +69,13 @@ func (r *reader) file() error {
 		case xml.Directive:
 			return errDirective
 		case xml.StartElement:
-			switch {
-			case token.Name.Space == nsPIE && token.Name.Local == "server-data":
-				return r.each(r.host)
-			case token.Name.Space == nsPIE && token.Name.Local == "host":
-				return r.host(token)
-			}
-			return fmt.Errorf("the file begins with %s, not with the server-data of XEP-0227", token.Name.Local)
+			return f(token)
 		}
 	}
 }
 
-// each calls f for every element until the one that was begun ends.
+// each calls f for every element until the one that was begun ends. In the place of an include stands the element of
+// its file.
 func (r *reader) each(f func(xml.StartElement) error) error {
 	for {
 		token, err := r.d.Token()
@@ -70,7 +84,11 @@ func (r *reader) each(f func(xml.StartElement) error) error {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			if err := f(token); err != nil {
+			step := f
+			if token.Name.Space == nsXInclude && token.Name.Local == "include" {
+				step = func(start xml.StartElement) error { return r.include(start, f) }
+			}
+			if err := step(token); err != nil {
 				return err
 			}
 		case xml.EndElement:
@@ -81,10 +99,48 @@ func (r *reader) each(f func(xml.StartElement) error) error {
 	}
 }
 
-func (r *reader) host(start xml.StartElement) error {
-	if start.Name.Local == "include" {
-		return errors.New("the file is made of several; import each of them") // XEP-0227 §4.1.1
+// include reads the file that an include names (XEP-0227 §5). Files can lead no further than to those of hosts, of users,
+// and of a part of a user.
+func (r *reader) include(start xml.StartElement, f func(xml.StartElement) error) error {
+	href := ""
+	for _, a := range start.Attr {
+		switch {
+		case a.Name.Space == "" && a.Name.Local == "href":
+			href = a.Value
+		case a.Name.Space == "" && (a.Name.Local == "parse" || a.Name.Local == "xpointer"):
+			return fmt.Errorf("an include with %s is not understood", a.Name.Local)
+		}
 	}
+	u, err := url.Parse(href)
+	name := ""
+	if err == nil {
+		name = path.Join(path.Dir(r.name), u.Path)
+	}
+	switch {
+	case err != nil || u.IsAbs() || u.Host != "" || u.Path == "" || u.Path[0] == '/' || !fs.ValidPath(name):
+		return fmt.Errorf("%q is not the name of a file beside this one", href)
+	case r.beside == nil:
+		return errors.New("the file is made of several, which are not here")
+	}
+	if err := r.d.Skip(); err != nil {
+		return err
+	}
+	in, err := r.beside.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	outer, from := r.d, r.name
+	r.d, r.name = xml.NewDecoder(in), name
+	if err = r.root(f); err != nil {
+		line, _ := r.d.InputPos()
+		err = fmt.Errorf("%s, line %d: %w", name, line, err)
+	}
+	r.d, r.name = outer, from
+	return err
+}
+
+func (r *reader) host(start xml.StartElement) error {
 	if start.Name.Space != nsPIE || start.Name.Local != "host" {
 		return fmt.Errorf("%s is no part of server-data", start.Name.Local)
 	}
@@ -99,11 +155,16 @@ func (r *reader) host(start xml.StartElement) error {
 var loginForm = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,63}$`)
 
 func (r *reader) user(start xml.StartElement) error {
-	if start.Name.Local == "include" {
-		return errors.New("the file is made of several; import each of them")
+	if start.Name.Space != nsPIE || start.Name.Local != "user" {
+		return r.d.Skip()
 	}
-	n, err := readNode(r.d, start, 0)
-	if err != nil || n.NS != nsPIE || n.Name != "user" {
+	n := nodeStart(start)
+	err := r.each(func(start xml.StartElement) error {
+		child, err := readNode(r.d, start, 1)
+		n.Nodes = append(n.Nodes, child)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	u := &User{Login: n.Attr("name"), Password: n.Attr("password")}

@@ -10,17 +10,23 @@ import (
 // maxDepth bounds how deep elements may be nested.
 const maxDepth = 100
 
-// readNode reads an element whose start was read.
-func readNode(d *xml.Decoder, start xml.StartElement, depth int) (*scan.Node, error) {
-	if depth > maxDepth {
-		return nil, errors.New("elements are nested too deep")
-	}
+// nodeStart makes a node of the start of an element.
+func nodeStart(start xml.StartElement) *scan.Node {
 	n := &scan.Node{Name: start.Name.Local, NS: start.Name.Space}
 	for _, a := range start.Attr {
 		if a.Name.Space != "xmlns" && a.Name.Local != "xmlns" {
 			n.Attrs = append(n.Attrs, scan.Attr{NS: a.Name.Space, Name: a.Name.Local, Value: a.Value})
 		}
 	}
+	return n
+}
+
+// readNode reads an element whose start was read.
+func readNode(d *xml.Decoder, start xml.StartElement, depth int) (*scan.Node, error) {
+	if depth > maxDepth {
+		return nil, errors.New("elements are nested too deep")
+	}
+	n := nodeStart(start)
 	var text []byte
 	for {
 		token, err := d.Token()
