@@ -1,9 +1,11 @@
 package xmpp
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // XEP-0084 §4.1 names it; it protects nothing
 	"encoding/base64"
 	"encoding/hex"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -245,7 +247,15 @@ func (r *request) publishPhoto(card *scan.Node) error {
 	if len(image) > 0 && hashOf(image) == now.hash {
 		return nil
 	}
-	return r.publishImage(image, said.ChildText(nsVCard, "TYPE"))
+	return r.publishImage(image, cmp.Or(strings.TrimSpace(said.ChildText(nsVCard, "TYPE")), kindOf(image)))
+}
+
+// kindOf is the content type of a picture as its first bytes tell it.
+func kindOf(image []byte) string {
+	if kind := http.DetectContentType(image); strings.HasPrefix(kind, "image/") {
+		return kind
+	}
+	return "image/png" // XEP-0153 §4.6: what everybody can show
 }
 
 // publishImage publishes an avatar for the user; an empty one takes it back (XEP-0084 §3.1, §3.3.5).
