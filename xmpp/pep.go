@@ -9,6 +9,7 @@ import (
 
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/pubsub"
+	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
 // pep is what a user publishes (XEP-0163). Nodes and the list of their items are in memory once they were
@@ -214,6 +215,9 @@ func (s *Server) publish(b *batch, owner *account, who pubsub.Entity, p publicat
 	if err != nil {
 		return err
 	}
+	if err := p.fits(n.Config.Type); err != nil {
+		return err
+	}
 	now := time.Now()
 	var over []string
 	for i := range p.items {
@@ -240,6 +244,19 @@ func (s *Server) publish(b *batch, owner *account, who pubsub.Entity, p publicat
 	}
 	s.tellPublished(b, owner, n, p.items)
 	s.tellMirror(b, owner, m)
+	return nil
+}
+
+// fits checks that all payloads have the namespace that a node is configured for, if it is for one (XEP-0060 §7.1.3.6).
+func (p *publication) fits(ns string) error {
+	if ns == "" {
+		return nil
+	}
+	for _, it := range p.items {
+		if n, err := scan.Parse(it.payload); err != nil || n.NS != ns {
+			return pubsub.ErrBadPayload
+		}
+	}
 	return nil
 }
 
