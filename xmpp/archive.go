@@ -307,7 +307,7 @@ func worthArchiving(h *scan.Head, raw []byte) bool {
 		return false
 	}
 	return n.Child(scan.NSClient, "body") != nil || n.Child(nsHints, "store") != nil ||
-		n.Child(nsRetract, "retract") != nil // XEP-0424 §6: always
+		n.Child(nsRetract, "retract") != nil // XEP-0424 §5: always
 }
 
 // dropForgedIDs takes archive IDs out of a message that only this server may give (XEP-0359 §5).

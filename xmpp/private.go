@@ -76,11 +76,11 @@ func (r *request) privateElement() (*scan.Node, error) {
 	case err != nil:
 		return nil, err
 	case len(query.Nodes) == 0:
-		return nil, errNotAcceptable // XEP-0049 §3.3
+		return nil, errNotAcceptable // XEP-0049 §2.3
 	case len(query.Nodes) != 1:
 		return nil, errBadRequest
 	case query.Nodes[0].NS == nsPrivate || query.Nodes[0].NS == scan.NSClient:
-		return nil, errNotAcceptable // XEP-0049 §3.3
+		return nil, errNotAcceptable // XEP-0049 §2.3
 	}
 	return query.Nodes[0], nil
 }

@@ -60,7 +60,7 @@ func (r *Room) recall(list []uc.ArchivedMessage) {
 	}
 }
 
-// bury replaces a message in the archive by a note that it was retracted (XEP-0424 §5, XEP-0425 §5); by is the ID of the
+// bury replaces a message in the archive by a note that it was retracted (XEP-0424 §4, XEP-0425 §5); by is the ID of the
 // message that did it.
 func (r *Room) bury(m *uc.ArchivedMessage, by string, why ...*scan.Node) {
 	n, err := scan.Parse(m.Stanza)
