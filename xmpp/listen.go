@@ -2,16 +2,14 @@ package xmpp
 
 import (
 	"context"
-	"errors"
 	"net"
-	"time"
 
 	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 )
 
-// Serve accepts clients that begin in the clear and upgrade by STARTTLS (RFC 6120 §5). It returns when
-// ctx ends, with nil, or when the listener fails.
+// Serve accepts clients that begin in the clear and upgrade by STARTTLS (RFC 6120 §5). It returns nil when
+// ctx ends or after Shutdown, and otherwise the error of the listener when it is closed by somebody else.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.accept(ctx, l, s.negotiation(false))
 }
@@ -27,43 +25,10 @@ func (s *Server) ServeComponents(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Server) accept(ctx context.Context, l net.Listener, cfg *negotiate.Config) error {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	defer l.Close()
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-		case ctx.Err() != nil || s.stopped.Load():
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		default:
-			// Out of descriptors, or the client was gone before it was accepted: others may come.
-			s.log.Warn("xmpp: cannot accept", "cause", err)
-			if !pause(ctx, 50*time.Millisecond) {
-				return nil
-			}
-			continue
-		}
-		//nolint:contextcheck // a session outlives the listener, and what it saves at its end outlives the server's context
-		if !s.gate.Enter(admission.AddressOf(conn), func(place *admission.Place) {
-			s.serving.Go(func() { s.negotiate(conn, place, cfg) })
-		}) {
-			conn.Close()
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	//nolint:contextcheck // a session outlives the listener, and what it saves at its end outlives the server's context
+	return s.gate.Serve(ctx, l, s.log, func(conn net.Conn, place *admission.Place) {
+		s.serving.Go(func() { s.negotiate(conn, place, cfg) })
+	})
 }
 
 // negotiate logs a client in and starts its reader on a fresh stack: that of the negotiation has grown.

@@ -154,8 +154,8 @@ func (s *Server) load() error {
 	return err
 }
 
-// Shutdown tells every client system-shutdown, closes the streams and ends all goroutines. It returns
-// ctx's error if they have not ended in time. Listeners are closed by the contexts of Serve.
+// Shutdown tells every client system-shutdown, closes the streams and the listeners and ends all goroutines. It
+// returns ctx's error if they have not ended in time.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	s.gate.Close()

@@ -2,12 +2,14 @@
 // proved yet who they are. So a flood from one place does not keep others out, and a flood from everywhere does not
 // take the whole process.
 //
-// A [Gate] has no goroutines.
+// A [Gate] has no goroutines of its own.
 package admission
 
 import (
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -21,11 +23,13 @@ type Gate struct {
 	all      int
 	unproved map[netip.Prefix]int
 	closed   bool
+
+	listeners map[net.Listener]struct{} // of Serve
 }
 
 // New makes an open gate for so many connections in all, and so many unproved ones of one network.
 func New(limit, perNetwork int) *Gate {
-	return &Gate{max: limit, perNetwork: perNetwork, unproved: map[netip.Prefix]int{}}
+	return &Gate{max: limit, perNetwork: perNetwork, unproved: map[netip.Prefix]int{}, listeners: map[net.Listener]struct{}{}}
 }
 
 // Enter calls start with the connection's place, unless there are too many connections or the gate is closed; it
@@ -43,11 +47,15 @@ func (g *Gate) Enter(from netip.Addr, start func(*Place)) bool {
 	return true
 }
 
-// Close refuses new connections. When it has returned no start runs and none will.
+// Close refuses new connections and closes the listeners of Serve. When it has returned no start runs and none will.
 func (g *Gate) Close() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.closed = true
+	listeners := slices.Collect(maps.Keys(g.listeners))
+	g.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
 }
 
 // Count returns how many connections there are, and how many of them are unproved.

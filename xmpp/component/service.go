@@ -9,7 +9,6 @@ package component
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"net"
@@ -99,36 +98,10 @@ func (s *Service) Send(from, to string, raw []byte) {
 	}
 }
 
-// Serve accepts components until ctx ends or the listener fails.
-func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
-	defer ln.Close()
-	for {
-		conn, err := ln.Accept()
-		switch {
-		case err == nil:
-			if !s.admit(conn) {
-				conn.Close()
-			}
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		default: // out of descriptors, or the component was gone before it was accepted
-			s.cfg.Log.Warn("component: cannot accept", "cause", err)
-			select {
-			case <-time.After(50 * time.Millisecond):
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	}
-}
-
-// admit starts to serve a connection, unless there are too many.
-func (s *Service) admit(conn net.Conn) bool {
-	return s.gate.Enter(admission.AddressOf(conn), func(place *admission.Place) {
+// Serve accepts components. It returns nil when ctx ends or after Shutdown, and otherwise the error of the listener when
+// it is closed by somebody else.
+func (s *Service) Serve(ctx context.Context, l net.Listener) error {
+	return s.gate.Serve(ctx, l, s.cfg.Log, func(conn net.Conn, place *admission.Place) {
 		s.serving.Go(func() { s.serve(conn, place) })
 	})
 }

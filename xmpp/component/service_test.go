@@ -15,6 +15,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -64,6 +65,13 @@ func (d *desk) back() []string {
 type party struct {
 	t    *testing.T
 	conn net.Conn
+}
+
+// admit serves a connection as that of a listener.
+func (d *desk) admit(c net.Conn) bool {
+	return d.gate.Enter(admission.AddressOf(c), func(place *admission.Place) {
+		d.serving.Go(func() { d.serve(c, place) })
+	})
 }
 
 func (d *desk) dial(t *testing.T) *party {

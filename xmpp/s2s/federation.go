@@ -34,15 +34,14 @@ type Federation struct {
 
 	work sync.WaitGroup // all goroutines but those of Serve
 
-	mu        sync.Mutex
-	closed    bool
-	listeners map[net.Listener]struct{}
-	links     map[*link]struct{}
-	routes    map[pair]*route
-	size      int                 // bytes of stanzas that are not written, of all routes
-	failures  map[string]*failure // by remote domain
-	bounces   []bounce
-	bouncing  bool // a goroutine is at it
+	mu       sync.Mutex
+	closed   bool
+	links    map[*link]struct{}
+	routes   map[pair]*route
+	size     int                 // bytes of stanzas that are not written, of all routes
+	failures map[string]*failure // by remote domain
+	bounces  []bounce
+	bouncing bool // a goroutine is at it
 }
 
 // New makes a federation. It has no goroutines until it is used.
@@ -61,14 +60,14 @@ func New(cfg Config) (*Federation, error) {
 		cfg: cfg, keys: newKeyring(cfg.Secret), gate: admission.New(cfg.MaxConnections, cfg.MaxHalfOpen),
 		paces:        newPaces(cfg.MaxRate, cfg.MaxBytes),
 		sendingSlots: make(chan struct{}, cfg.MaxConnecting), verifyingSlots: make(chan struct{}, cfg.MaxConnecting),
-		listeners: map[net.Listener]struct{}{}, links: map[*link]struct{}{}, routes: map[pair]*route{}, failures: map[string]*failure{},
+		links: map[*link]struct{}{}, routes: map[pair]*route{}, failures: map[string]*failure{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
 }
 
-// Serve accepts servers that begin in the clear and upgrade by STARTTLS (RFC 6120 §5). It returns when ctx ends or
-// after Shutdown, with nil, or when the listener fails.
+// Serve accepts servers that begin in the clear and upgrade by STARTTLS (RFC 6120 §5). It returns nil when ctx
+// ends or after Shutdown, and otherwise the error of the listener when it is closed by somebody else.
 func (f *Federation) Serve(ctx context.Context, l net.Listener) error { return f.accept(ctx, l, false) }
 
 // ServeTLS accepts servers that begin with TLS (XEP-0368). It returns like Serve.
@@ -77,57 +76,9 @@ func (f *Federation) ServeTLS(ctx context.Context, l net.Listener) error {
 }
 
 func (f *Federation) accept(ctx context.Context, l net.Listener, direct bool) error {
-	defer l.Close()
-	if !f.listen(l) {
-		return nil
-	}
-	defer f.unlisten(l)
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			f.admit(conn, direct)
-		case ctx.Err() != nil || f.ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		default:
-			// Out of descriptors, or the server was gone before it was accepted: others may come.
-			f.cfg.Log.Warn("s2s: cannot accept", "cause", err)
-			select {
-			case <-time.After(50 * time.Millisecond):
-			case <-ctx.Done():
-			case <-f.ctx.Done():
-			}
-		}
-	}
-}
-
-// admit serves a connection unless there are too many.
-func (f *Federation) admit(conn net.Conn, direct bool) {
-	if !f.gate.Enter(admission.AddressOf(conn), func(place *admission.Place) {
+	return f.gate.Serve(ctx, l, f.cfg.Log, func(conn net.Conn, place *admission.Place) {
 		f.work.Go(func() { f.receive(conn, place, direct) })
-	}) {
-		conn.Close()
-	}
-}
-
-func (f *Federation) listen(l net.Listener) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return false
-	}
-	f.listeners[l] = struct{}{}
-	return true
-}
-
-func (f *Federation) unlisten(l net.Listener) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.listeners, l)
+	})
 }
 
 // spawn starts a goroutine that Shutdown waits for, unless that has begun.
@@ -168,9 +119,6 @@ func (f *Federation) stanzaLimits() scan.Limits {
 func (f *Federation) Shutdown(ctx context.Context) error {
 	f.mu.Lock()
 	f.closed = true
-	for l := range f.listeners {
-		l.Close()
-	}
 	links := make([]*link, 0, len(f.links))
 	for s := range f.links {
 		links = append(links, s)

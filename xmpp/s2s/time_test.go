@@ -177,7 +177,7 @@ func TestClientHangs(t *testing.T) {
 			virtual(t, func(t *testing.T, w *world) {
 				sb := w.server(nil, b)
 				here, there := net.Pipe()
-				sb.admit(there, false)
+				sb.admit(there)
 				p := newPeer(t, here)
 				began := time.Now()
 				go c.play(w, p)
@@ -422,7 +422,7 @@ func TestQuestionsWithoutReading(t *testing.T) {
 	virtual(t, func(t *testing.T, w *world) {
 		sb := w.server(nil, b)
 		here, there := net.Pipe()
-		sb.admit(there, false)
+		sb.admit(there)
 		p := newPeer(t, here)
 		p.secured(w, nil)
 		asked := 0
@@ -447,7 +447,7 @@ func TestAuthorityHangs(t *testing.T) {
 			w.server(nil, a).onPipes("192.0.2.1:5269")
 			w.listen["192.0.2.1:5269"] = func(c net.Conn) { go newPeer(t, c).answer(w, stage) }
 			here, there := net.Pipe()
-			sb.admit(there, false)
+			sb.admit(there)
 			p := newPeer(t, here)
 			p.secured(w, nil)
 			p.say("<db:result from='a.example' to='b.example'>key</db:result>")
@@ -469,7 +469,7 @@ func TestHalfOpen(t *testing.T) {
 		var conns []net.Conn
 		for range 5 {
 			here, there := net.Pipe()
-			sb.admit(there, false)
+			sb.admit(there)
 			conns = append(conns, here)
 		}
 		synctest.Wait()

@@ -19,6 +19,7 @@ import (
 
 	"mellium.im/xmpp/stanza"
 
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -229,6 +230,15 @@ func (s *server) online(direct bool) *server {
 	return s
 }
 
+// admit serves a connection in the clear, as that of a listener.
+func (s *server) admit(c net.Conn) {
+	if !s.gate.Enter(admission.AddressOf(c), func(place *admission.Place) {
+		s.work.Go(func() { s.receive(c, place, false) })
+	}) {
+		c.Close()
+	}
+}
+
 // onPipes lets the domains be found at an address that leads to the server through pipes.
 func (s *server) onPipes(addr string) *server {
 	s.addr = addr
@@ -236,7 +246,7 @@ func (s *server) onPipes(addr string) *server {
 	number, _ := strconv.Atoi(port)
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
-	s.world.listen[addr] = func(c net.Conn) { s.admit(c, false) }
+	s.world.listen[addr] = s.admit
 	for _, d := range s.domains {
 		s.world.srv["xmpp-server "+d+"."] = []*net.SRV{{Target: "host." + d + ".", Port: uint16(number)}}
 		s.world.hosts["host."+d+"."] = []string{host}
