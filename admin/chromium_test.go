@@ -92,7 +92,7 @@ func TestAdministratorInBrowser(t *testing.T) {
 		chromedp.WaitVisible(`//p[contains(., "Grace Hopper was added")]`),
 		chromedp.WaitVisible(css(`input[name=login]`)))
 	grace := c.dir.Snapshot().UserByLogin("grace")
-	if grace == nil || grace.Ext != "77" || !c.dir.CheckPassword(t.Context(), grace.ID, "Cobol1959") {
+	if grace == nil || grace.Ext != "77" || !c.hasPassword("grace", "Cobol1959") {
 		t.Fatalf("the new user is %+v", grace)
 	}
 	run(t, ctx, "a wrong field is told at the field",

@@ -43,6 +43,12 @@ type company struct {
 
 func (c *company) time() time.Time { return clockTime }
 
+// hasPassword reports whether a password is the login's.
+func (c *company) hasPassword(login, password string) bool {
+	_, right := c.dir.CheckPassword(c.t.Context(), login, password)
+	return right
+}
+
 // open starts a company with one account of each admin level, named by it, and some ordinary users.
 func open(t *testing.T) *company {
 	t.Helper()

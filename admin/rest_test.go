@@ -191,10 +191,10 @@ func TestUserOverREST(t *testing.T) {
 	if r := c.rest("system", "PUT", path, string(body)); r.status != http.StatusOK || !strings.Contains(r.body, "Grace Hopper") {
 		t.Errorf("change: %d %s", r.status, r.body)
 	}
-	if !c.dir.CheckPassword(t.Context(), u.ID, "Cobol1959") {
+	if !c.hasPassword("grace", "Cobol1959") {
 		t.Error("the change took the password away")
 	}
-	if r := c.rest("system", "PUT", path+"/password", `{"password":"Fortran77"}`); r.status != http.StatusNoContent || !c.dir.CheckPassword(t.Context(), u.ID, "Fortran77") {
+	if r := c.rest("system", "PUT", path+"/password", `{"password":"Fortran77"}`); r.status != http.StatusNoContent || !c.hasPassword("grace", "Fortran77") {
 		t.Errorf("password: %d", r.status)
 	}
 	if r := c.rest("system", "GET", fmt.Sprintf("/assignments?user=%d", u.ID), ""); strings.Count(r.body, `"device"`) != 1 {

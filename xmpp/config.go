@@ -114,6 +114,8 @@ type Directory interface {
 	// AddKeys stores keys of a password for hashes that there were none for, if the password is still the one that had is
 	// of; else the error is uc.ErrConflict.
 	AddKeys(ctx context.Context, by uc.Actor, user uc.UserID, had, add uc.PasswordKeys) error
+	// CheckPassword reports whether a password is the login's, as negotiate.Accounts has it.
+	CheckPassword(ctx context.Context, login, password string) (uc.UserID, bool)
 }
 
 // Store keeps what belongs to XMPP alone.

@@ -278,6 +278,11 @@ func (s *Server) AddKeys(ctx context.Context, user uc.UserID, had, add uc.Passwo
 	return s.deps.Directory.AddKeys(ctx, by, user, had, add)
 }
 
+// CheckPassword implements negotiate.Accounts.
+func (s *Server) CheckPassword(ctx context.Context, login, password string) (uc.UserID, bool) {
+	return s.deps.Directory.CheckPassword(ctx, login, password)
+}
+
 func (s *Server) negotiation(directTLS bool) *negotiate.Config {
 	cfg := &negotiate.Config{
 		Domain: s.cfg.Domain, TLS: s.cfg.TLS, DirectTLS: directTLS, Insecure: s.cfg.Insecure,

@@ -34,6 +34,8 @@ import (
 	"time"
 
 	"github.com/rolecall/rolecall/internal/bus"
+	"github.com/rolecall/rolecall/internal/saslprep"
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
@@ -237,6 +239,17 @@ func (w *world) AddKeys(_ context.Context, _ uc.Actor, user uc.UserID, had, add 
 	u.Password = u.Password.With(&add)
 	w.dir.Store(w.dir.Load().With(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}}))
 	return nil
+}
+
+// CheckPassword implements Directory.
+func (w *world) CheckPassword(_ context.Context, login, password string) (uc.UserID, bool) {
+	dir := w.dir.Load()
+	u, census := dir.UserByLogin(login), dir.Hashes()
+	prepared, ok := saslprep.Prepare(password)
+	if u == nil || !ok || !new(scram.Nobody).Check(login, prepared, &u.Password, &census) {
+		return 0, false
+	}
+	return u.ID, true
 }
 
 // change commits a change of the directory and waits until the server has taken it over.

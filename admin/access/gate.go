@@ -19,7 +19,7 @@ import (
 // Accounts is what the gate asks of the directory.
 type Accounts interface {
 	Snapshot() *uc.Directory
-	CheckPassword(ctx context.Context, user uc.UserID, password string) bool
+	CheckPassword(ctx context.Context, login, password string) (user uc.UserID, right bool)
 }
 
 // Config sets how long sessions last and which peers are believed.
@@ -235,12 +235,9 @@ func (g *Gate) tryPassword(ctx context.Context, from netip.Addr, login, password
 	if wait := g.throttle.try(from, login, now); wait > 0 {
 		return nil, &Throttled{Wait: wait}
 	}
-	u := g.accounts.Snapshot().UserByLogin(login)
-	var id uc.UserID
-	if u != nil {
-		id = u.ID
-	}
-	if right := g.accounts.CheckPassword(ctx, id, password); !right || u == nil || u.AdminLevel == uc.LevelNone {
+	id, right := g.accounts.CheckPassword(ctx, login, password)
+	u := g.accounts.Snapshot().Users.Get(id)
+	if !right || u == nil || u.AdminLevel == uc.LevelNone {
 		return nil, ErrCredentials
 	}
 	g.throttle.succeeded(from, login)

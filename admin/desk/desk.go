@@ -17,8 +17,8 @@ import (
 // that returns after commit.
 type Directory interface {
 	Snapshot() *uc.Directory
-	// CheckPassword reports whether the password is the user's, in constant time.
-	CheckPassword(ctx context.Context, user uc.UserID, password string) bool
+	// CheckPassword reports whether the password is the login's, in constant time, and whose that is.
+	CheckPassword(ctx context.Context, login, password string) (user uc.UserID, right bool)
 
 	AddUser(ctx context.Context, by uc.Actor, in uc.NewUser) (uc.User, error)
 	UpdateUser(ctx context.Context, by uc.Actor, u uc.User) error

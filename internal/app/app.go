@@ -122,7 +122,7 @@ func (a *App) open(ctx context.Context) (err error) {
 
 // build makes the engines in the order in which they need one another.
 func (a *App) build(ctx context.Context, cert tls.Certificate, secret []byte) (err error) {
-	a.directory, err = directory.Open(ctx, a.store, a.bus, directory.Options{Now: a.clock.Now, Log: a.log})
+	a.directory, err = directory.Open(ctx, a.store, a.bus, directory.Options{Now: a.clock.Now, Log: a.log, Secret: secret})
 	if err != nil {
 		return err
 	}

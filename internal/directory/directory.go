@@ -10,13 +10,16 @@
 package directory
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/rolecall/rolecall/internal/bus"
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -34,17 +37,18 @@ type Options struct {
 	Now        func() time.Time // time.Now if nil
 	Log        *slog.Logger     // discards if nil
 	Iterations int              // of the hash of passwords and PINs; 10000 if 0 (RFC 7677 §4 asks for at least 4096)
+	Secret     []byte           // makes what is checked of unknown logins; must survive restarts; random if empty
 }
 
 const defaultIterations = 10000
 
 // Directory answers questions about people and things and carries out the commands that change them.
 type Directory struct {
-	store      Store
-	bus        *bus.Bus
-	now        func() time.Time
-	log        *slog.Logger
-	iterations int
+	store  Store
+	bus    *bus.Bus
+	now    func() time.Time
+	log    *slog.Logger
+	nobody scram.Nobody // for the logins that there are not
 
 	snapshot atomic.Pointer[uc.Directory]
 	writer   writer
@@ -52,15 +56,15 @@ type Directory struct {
 
 // Open reads the directory from its store; an empty store is given what ships with the server.
 func Open(ctx context.Context, store Store, b *bus.Bus, opts Options) (*Directory, error) {
-	d := &Directory{store: store, bus: b, now: opts.Now, log: opts.Log, iterations: opts.Iterations}
+	d := &Directory{store: store, bus: b, now: opts.Now, log: opts.Log, nobody: scram.Nobody{Secret: opts.Secret, Iterations: cmp.Or(opts.Iterations, defaultIterations)}}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
-	if d.iterations == 0 {
-		d.iterations = defaultIterations
+	if len(opts.Secret) == 0 {
+		d.nobody.Secret = []byte(rand.Text())
 	}
 	d.writer.init()
 	tables, seq, version, err := store.LoadDirectory(ctx)

@@ -40,26 +40,22 @@ func (d *Directory) SetPassword(ctx context.Context, by uc.Actor, user uc.UserID
 	})
 }
 
-// CheckPassword reports whether the password is the user's. It takes as long for a user that does not exist. If the
-// keys of some hashes are not kept, as with accounts of another server, they are made of a password that is right.
-func (d *Directory) CheckPassword(ctx context.Context, user uc.UserID, password string) bool {
-	var had uc.PasswordKeys
-	u := d.Snapshot().Users.Get(user)
+// CheckPassword reports whether the password is the login's, and whose that is. It takes as long for a login that there is
+// not. If the keys of some hashes are not kept, as with accounts of another server, they are made of a password that is right.
+func (d *Directory) CheckPassword(ctx context.Context, login, password string) (uc.UserID, bool) {
+	var kept uc.PasswordKeys
+	dir := d.Snapshot()
+	u := dir.UserByLogin(login)
 	if u != nil && u.Auth == uc.AuthLocal {
-		had = u.Password
+		kept = u.Password
 	}
-	h, may := scram.CheckedBy(had.Hashes()), had.Hashes() != 0
-	keys := uc.ScramKeys{Salt: make([]byte, scram.SaltSize), Iterations: d.iterations, StoredKey: make([]byte, sha256.Size)}
-	if may {
-		keys = *had.Of(h.Set)
+	prepared, ok := saslprep.Prepare(password) // no password that is kept here cannot be prepared
+	census := dir.Hashes()
+	if !d.nobody.Check(login, prepared, &kept, &census) || !ok {
+		return 0, false
 	}
-	prepared, ok := saslprep.Prepare(password)
-	got, err := h.Derive(prepared, keys.Salt, keys.Iterations)
-	right := ok && err == nil && subtle.ConstantTimeCompare(got.StoredKey, keys.StoredKey) == 1 && may
-	if right {
-		d.completeKeys(ctx, u, prepared)
-	}
-	return right
+	d.completeKeys(ctx, u, prepared)
+	return u.ID, true
 }
 
 // completeKeys makes and stores the keys that are missing of a password that is the user's.
@@ -123,7 +119,7 @@ func (d *Directory) deriveFor(hashes uc.HashSet, prepared string) (uc.PasswordKe
 	var errs [3]error
 	for i, h := range scram.Hashes() {
 		if hashes&h.Set != 0 {
-			wg.Go(func() { *keys.Of(h.Set), errs[i] = h.Derive(prepared, scram.NewSalt(), d.iterations) })
+			wg.Go(func() { *keys.Of(h.Set), errs[i] = h.Derive(prepared, scram.NewSalt(), d.nobody.Iterations) })
 		}
 	}
 	wg.Wait()
@@ -185,12 +181,12 @@ func (d *Directory) hashPIN(pin string) (string, error) {
 		return "", uc.FieldError(uc.ErrInvalid, "pin", "the PIN needs at least 4 digits, and nothing else")
 	}
 	s := scram.NewSalt()
-	key, err := pbkdf2.Key(sha256.New, pin, s, d.iterations, sha256.Size)
+	key, err := pbkdf2.Key(sha256.New, pin, s, d.nobody.Iterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("directory: hash PIN: %w", err)
 	}
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("pbkdf2-sha256 %d %s %s", d.iterations, b64.EncodeToString(s), b64.EncodeToString(key)), nil
+	return fmt.Sprintf("pbkdf2-sha256 %d %s %s", d.nobody.Iterations, b64.EncodeToString(s), b64.EncodeToString(key)), nil
 }
 
 func parsePINHash(text string) (iterations int, salt, key []byte, err error) {

@@ -1,9 +1,11 @@
 package directory
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/saslprep"
@@ -22,6 +24,12 @@ func TestPasswordRule(t *testing.T) {
 	}
 }
 
+// passes reports whether a password is the login's.
+func passes(d *Directory, login, password string) bool {
+	_, right := d.CheckPassword(context.Background(), login, password)
+	return right
+}
+
 func TestCheckPassword(t *testing.T) {
 	d, err := Open(t.Context(), &Memory{}, bus.New(), Options{Iterations: 16})
 	if err != nil {
@@ -33,12 +41,15 @@ func TestCheckPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	for password, want := range map[string]bool{"Secret123": true, "Secret124": false, "": false, "\x00": false} {
-		if got := d.CheckPassword(t.Context(), u.ID, password); got != want {
+		if got := passes(d, "anna", password); got != want {
 			t.Errorf("%q: got %v", password, got)
 		}
 	}
-	if d.CheckPassword(t.Context(), 99, "Secret123") {
+	if passes(d, "nobody", "Secret123") || passes(d, "nobody", "") {
 		t.Error("a user who does not exist has a password")
+	}
+	if user, right := d.CheckPassword(t.Context(), "anna", "Secret123"); user != u.ID || !right {
+		t.Errorf("the password is that of user %d", user)
 	}
 	for pin, want := range map[string]bool{"0815": true, "815": false, "0816": false, "": false} {
 		if got := d.CheckPIN(u.ID, pin); got != want {
@@ -48,7 +59,7 @@ func TestCheckPassword(t *testing.T) {
 	if err := d.SetPassword(t.Context(), uc.Actor{User: u.ID, Name: "anna"}, u.ID, "Changed456"); err != nil {
 		t.Fatal(err)
 	}
-	if d.CheckPassword(t.Context(), u.ID, "Secret123") || !d.CheckPassword(t.Context(), u.ID, "Changed456") {
+	if passes(d, "anna", "Secret123") || !passes(d, "anna", "Changed456") {
 		t.Error("the password was not changed")
 	}
 	now := d.Snapshot().Users.Get(u.ID)
@@ -64,6 +75,24 @@ func TestCheckPassword(t *testing.T) {
 	}
 	if err := d.SetPIN(t.Context(), uc.System, u.ID, "9999"); err != nil || !d.CheckPIN(u.ID, "9999") || d.CheckPIN(u.ID, "0815") {
 		t.Errorf("the PIN was not changed: %v", err)
+	}
+}
+
+// TestUnknownLoginsCostTheSame gives passwords so many iterations that a check takes a time that can be felt: it takes it for
+// a login that there is not, too.
+func TestUnknownLoginsCostTheSame(t *testing.T) {
+	d, err := Open(t.Context(), &Memory{}, bus.New(), Options{Iterations: 200_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, login := range []string{"nobody", "", "a@b"} {
+		began := time.Now()
+		if passes(d, login, "Secret123") {
+			t.Errorf("%q has a password", login)
+		}
+		if took := time.Since(began); took < 5*time.Millisecond {
+			t.Errorf("%q took %v", login, took)
+		}
 	}
 }
 
@@ -87,10 +116,10 @@ func TestCompletedKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := d.Snapshot()
-		if d.CheckPassword(t.Context(), u.ID, "Secret123") || d.Snapshot() != before {
+		if passes(d, "anna", "Secret123") || d.Snapshot() != before {
 			t.Errorf("hashes %b: a wrong password was taken, or changed something", set)
 		}
-		if !d.CheckPassword(t.Context(), u.ID, password) {
+		if !passes(d, "anna", password) {
 			t.Errorf("hashes %b: the right password was refused", set)
 		}
 		after := d.Snapshot()
@@ -103,7 +132,7 @@ func TestCompletedKeys(t *testing.T) {
 				t.Errorf("hashes %b: keys for %b are %+v", set, h, now.Of(h))
 			}
 			alone, err := d.ImportUser(t.Context(), uc.System, uc.User{Login: "b", Name: "B", Auth: uc.AuthLocal}, "", only(now, h))
-			if err != nil || !d.CheckPassword(t.Context(), alone.ID, password) {
+			if err != nil || !passes(d, "b", password) {
 				t.Errorf("hashes %b: the keys for %b are not of the password (%v)", set, h, err)
 			}
 			if err := d.Delete(t.Context(), uc.System, uc.Ref{Kind: uc.KindUser, ID: int64(alone.ID)}); err != nil {
@@ -111,6 +140,37 @@ func TestCompletedKeys(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestKeysNotStored: who signs in does so although the keys that are missing cannot be stored.
+func TestKeysNotStored(t *testing.T) {
+	store := &full{}
+	d, err := Open(t.Context(), store, bus.New(), Options{Iterations: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := keysOfAll(t, "Secret123")
+	if _, err := d.ImportUser(t.Context(), uc.System, uc.User{Login: "anna", Name: "Anna", Auth: uc.AuthLocal}, "", only(all, uc.SHA1)); err != nil {
+		t.Fatal(err)
+	}
+	store.full = true
+	before := d.Snapshot()
+	if !passes(d, "anna", "Secret123") || d.Snapshot() != before {
+		t.Error("the right password was refused, or keys were added that are not stored")
+	}
+}
+
+// full is a store that can be full.
+type full struct {
+	Memory
+	full bool
+}
+
+func (s *full) SaveDirectory(ctx context.Context, base uint64, commits []uc.Commit) error {
+	if s.full {
+		return errors.New("the disk is full")
+	}
+	return s.Memory.SaveDirectory(ctx, base, commits)
 }
 
 func only(keys uc.PasswordKeys, h uc.HashSet) (k uc.PasswordKeys) {
@@ -125,7 +185,7 @@ func keysOfAll(t *testing.T, password string) uc.PasswordKeys {
 	if !ok {
 		t.Fatalf("%q cannot be prepared", password)
 	}
-	d := &Directory{iterations: 8}
+	d := &Directory{nobody: scram.Nobody{Iterations: 8}}
 	keys, err := d.deriveFor(uc.AllHashes, prepared)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +243,7 @@ func TestAddKeys(t *testing.T) {
 	if err := d.UpdateUser(t.Context(), uc.System, is); err != nil {
 		t.Fatal(err)
 	}
-	if err := add(changed, all); !errors.Is(err, uc.ErrConflict) || d.CheckPassword(t.Context(), u.ID, "Changed456") {
+	if err := add(changed, all); !errors.Is(err, uc.ErrConflict) || passes(d, "anna", "Changed456") {
 		t.Errorf("where the password is elsewhere: %v", err)
 	}
 }

@@ -97,7 +97,7 @@ func TestUpdateUser(t *testing.T) {
 	u.Name, u.Ext, u.FaxExt, u.Voicemail, u.MobileNumber = "Anna Neu", "13", "813", uc.VoicemailAll, "0172/1"
 	ok(t, c.UpdateUser(t.Context(), root, u))
 	s := c.Snapshot()
-	if !c.CheckPassword(t.Context(), c.anna, "Secret123") || !c.CheckPIN(c.anna, "4711") {
+	if _, right := c.CheckPassword(t.Context(), "anna", "Secret123"); !right || !c.CheckPIN(c.anna, "4711") {
 		t.Error("an update touched the secrets")
 	}
 	if target, _ := s.ByExt("13"); target.User != c.anna {

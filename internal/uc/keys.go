@@ -16,6 +16,18 @@ const (
 // HashCensus counts accounts by the hashes that they have keys for.
 type HashCensus [AllHashes + 1]int
 
+// Accounts returns how many accounts have keys for any hash.
+func (c *HashCensus) Accounts() int {
+	n := 0
+	for _, count := range c[1:] {
+		n += count
+	}
+	return n
+}
+
+// Complete reports whether all of them have keys for all hashes.
+func (c *HashCensus) Complete() bool { return c.Accounts() == c[AllHashes] }
+
 // Of returns where the keys of one hash are; nil for anything that is not one hash.
 func (k *PasswordKeys) Of(hash HashSet) *ScramKeys {
 	switch hash {

@@ -1,9 +1,7 @@
 package negotiate
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 
 	"mellium.im/xmpp/jid"
 
@@ -35,66 +33,27 @@ func (n *negotiation) account(name string) *account {
 	a := &account{login: name}
 	j, err := jid.New(name, n.cfg.Domain, "")
 	if err != nil {
-		a.hashes = n.hashesOfNobody(name)
+		a.hashes = n.hashesOf(a)
 		return a
 	}
 	a.login = j.Localpart()
-	invented := n.hashesOfNobody(a.login) // in any case, so that it takes as long for the logins that there are
 	a.keys, a.user, _ = n.cfg.Accounts.Keys(a.login)
-	a.hashes = a.keys.Hashes()
-	a.known = a.hashes != 0
+	a.hashes = n.hashesOf(a)
+	a.known = a.keys.Hashes() != 0
 	n.lookElsewhere(a)
-	if a.hashes == 0 {
-		a.hashes = invented
-	}
 	return a
 }
 
-// hashesOfNobody makes up for which hashes a login has keys that there is not, always the same for one login. Of those
-// logins as many lack some as of the accounts, so that it does not tell which there are (XEP-0388 §3).
-func (n *negotiation) hashesOfNobody(login string) uc.HashSet {
+// hashesOf returns for which hashes an account has keys; they are made up if it has none.
+func (n *negotiation) hashesOf(a *account) uc.HashSet {
 	census := n.cfg.Accounts.Hashes()
-	all := counted(&census)
-	if all == census[uc.AllHashes] {
-		return uc.AllHashes
-	}
-	draw := binary.BigEndian.Uint32(scram.SHA256.MAC(n.shared.secret, []byte("hashes "+login)))
-	at := int(uint64(draw) * uint64(all) >> 32)
-	// The fewest hashes come first: when an account is given more keys, one of the logins that there are not seems to be, too.
-	for set := uc.HashSet(1); set < uc.AllHashes; set++ {
-		if at -= census[set]; at < 0 {
-			return set
-		}
-	}
-	return uc.AllHashes
+	return n.shared.nobody.Hashes(a.login, &a.keys, &census)
 }
 
-// counted returns how many accounts have any keys.
-func counted(census *uc.HashCensus) int {
-	all := 0
-	for _, count := range census[1:] {
-		all += count
-	}
-	return all
-}
-
-// keysOf returns an account's keys for a hash. If it has none it makes up the same keys every time, so that a stranger
-// cannot tell (RFC 5802 §9, RFC 6120 §13.11), and kept is false.
+// keysOf returns an account's keys for a hash; they are made up if it has none, and then kept is false.
 func (n *negotiation) keysOf(a *account, h *scram.Hash) (keys uc.ScramKeys, kept bool) {
-	// Made in any case, so that it takes as long for the logins that there are.
-	invented := uc.ScramKeys{
-		Salt:       h.MAC(n.shared.secret, []byte("salt "+a.login))[:scram.SaltSize],
-		Iterations: n.iterations(),
-		StoredKey:  h.MAC(n.shared.secret, []byte("stored key "+a.login)),
-	}
-	if keys = *a.keys.Of(h.Set); len(keys.StoredKey) > 0 {
-		return keys, true
-	}
-	return invented, false
+	return n.shared.nobody.Keys(a.login, &a.keys, h)
 }
-
-// iterations is the iteration count of new keys.
-func (n *negotiation) iterations() int { return cmp.Or(n.cfg.Iterations, 10000) }
 
 // lookElsewhere finds out whether the password of a login is kept elsewhere. Of the logins that there are
 // not that is said of one half, always the same: it does not tell which there are (XEP-0388 §3).
@@ -105,7 +64,7 @@ func (n *negotiation) lookElsewhere(a *account) {
 	if user, ok := n.cfg.External.Whose(a.login); ok {
 		a.user, a.known, a.elsewhere = user, true, true
 	} else if !a.known {
-		a.elsewhere = scram.SHA256.MAC(n.shared.secret, []byte("elsewhere "+a.login))[0]&1 == 1
+		a.elsewhere = scram.SHA256.MAC(n.shared.nobody.Secret, []byte("elsewhere "+a.login))[0]&1 == 1
 	}
 }
 
@@ -114,7 +73,7 @@ func (n *negotiation) claimed() *account {
 	if n.claim == nil {
 		n.claim = &account{hashes: uc.AllHashes}
 		census := n.cfg.Accounts.Hashes()
-		if n.cfg.External == nil && counted(&census) == census[uc.AllHashes] {
+		if n.cfg.External == nil && census.Complete() {
 			return n.claim // all are the same
 		}
 		if from, err := jid.Parse(n.gate.claimed); err == nil && from.Localpart() != "" {

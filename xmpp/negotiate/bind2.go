@@ -70,7 +70,7 @@ func (n *negotiation) resourceFor(tag string) string {
 	}
 	unique := rand.Text()[:12]
 	if agent := n.agent(); agent != "" {
-		mac := scram.SHA256.MAC(n.shared.secret, []byte("resource\x00"+n.login+"\x00"+agent+"\x00"+tag))
+		mac := scram.SHA256.MAC(n.shared.nobody.Secret, []byte("resource\x00"+n.login+"\x00"+agent+"\x00"+tag))
 		unique = base32.StdEncoding.EncodeToString(mac)[:12]
 	}
 	unique = strings.ToLower(unique)

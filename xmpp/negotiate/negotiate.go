@@ -20,6 +20,7 @@ import (
 
 	"mellium.im/xmpp/jid"
 
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -34,6 +35,9 @@ type Accounts interface {
 	// AddKeys stores keys for hashes that the account has none for. had is what the login was checked against: if the
 	// password has been changed since, or the account is gone, the error is uc.ErrConflict or uc.ErrNotFound.
 	AddKeys(ctx context.Context, user uc.UserID, had, add uc.PasswordKeys) error
+	// CheckPassword reports whether a password is the login's, and whose that is. It takes as long for a login that there
+	// is not. The keys that the account lacks of a password that is right are made by it.
+	CheckPassword(ctx context.Context, login, password string) (user uc.UserID, right bool)
 }
 
 // Limiter slows down guessing. Its methods are called from many goroutines. [Throttle] is one.
@@ -78,8 +82,8 @@ type Config struct {
 	Features []xml.StartElement   // told to the client beside bind once it is logged in
 
 	MaxStanza  int           // bytes of a stanza after the login, told to the client; 0: it is told no limits
-	Secret     []byte        // makes the challenges of unknown logins; must survive restarts; random if empty
-	Iterations int           // iteration count of new keys, and of unknown logins; default 10000
+	Secret     []byte        // makes the challenges of unknown logins; must survive restarts and be that of the Accounts; random if empty
+	Iterations int           // iteration count of new keys, and of unknown logins, as the Accounts have it; default 10000
 	Timeout    time.Duration // for everything until the bind; default 30 s
 	Log        *slog.Logger
 
@@ -89,7 +93,7 @@ type Config struct {
 // shared is what the connections of a Config have in common.
 type shared struct {
 	tls    *tls.Config // nil without TLS
-	secret []byte
+	nobody scram.Nobody
 }
 
 // Prepare makes what the connections of the Config, and of copies made of it later, have in common, such as the keys
@@ -104,9 +108,9 @@ func (c *Config) share() *shared {
 	if c.shared != nil {
 		return c.shared
 	}
-	s := &shared{secret: c.Secret}
-	if len(s.secret) == 0 {
-		s.secret = []byte(rand.Text())
+	s := &shared{nobody: scram.Nobody{Secret: c.Secret, Iterations: cmp.Or(c.Iterations, 10000)}}
+	if len(c.Secret) == 0 {
+		s.nobody.Secret = []byte(rand.Text())
 	}
 	if c.TLS != nil {
 		s.tls = c.serverTLS()

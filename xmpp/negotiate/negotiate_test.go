@@ -26,6 +26,8 @@ import (
 	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 
+	"github.com/rolecall/rolecall/internal/saslprep"
+	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -44,6 +46,7 @@ type accounts struct {
 	between  func()            // called before keys are added
 	breakage error             // of the store
 	added    []uc.PasswordKeys // by upgrades
+	checked  []string          // logins whose password was checked
 }
 
 var (
@@ -107,6 +110,18 @@ func (a *accounts) AddKeys(_ context.Context, user uc.UserID, had, add uc.Passwo
 	a.keys[login] = keys.With(&add)
 	a.added = append(a.added, add)
 	return nil
+}
+
+// CheckPassword implements negotiate.Accounts.
+func (a *accounts) CheckPassword(_ context.Context, login, password string) (uc.UserID, bool) {
+	keys, user, _ := a.Keys(login)
+	census := a.Hashes()
+	a.mu.Lock()
+	a.checked = append(a.checked, login)
+	a.mu.Unlock()
+	prepared, _ := saslprep.Prepare(password)
+	nobody := scram.Nobody{Iterations: iterations}
+	return user, nobody.Check(login, prepared, &keys, &census)
 }
 
 // keysOf makes SCRAM keys of the password as RFC 5802 §3 has it.

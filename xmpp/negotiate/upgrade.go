@@ -34,7 +34,7 @@ func appendUpgrades(b []byte) []byte {
 // upgrade lets the client make the keys that it has offered to make and that the account lacks, one task after the other
 // (XEP-0480 §2.2). It returns what of final, which goes with the success, the client has not been told by then.
 //
-// There are tasks only after SCRAM: PLAIN makes the keys by itself, and who has no more than a token, perhaps a
+// There are tasks only after SCRAM: who checks a password makes the keys of it, and who has no more than a token, perhaps a
 // stolen one, must not make keys that outlive it.
 func (n *negotiation) upgrade(ctx context.Context, who *identity, final []byte) ([]byte, error) {
 	for _, h := range n.wantedUpgrades(who.proved.Hashes()) {
@@ -86,7 +86,7 @@ func (n *negotiation) upgradeTo(h *scram.Hash, final []byte) (uc.ScramKeys, erro
 		return uc.ScramKeys{}, refuse("invalid-mechanism", "this task is not offered now")
 	}
 	salt := scram.NewSalt()
-	data, err := n.ask("<task-data xmlns='"+nsSASL2+"'><salt xmlns='"+nsScramUpgrade+"' iterations='"+strconv.Itoa(n.iterations())+"'>"+
+	data, err := n.ask("<task-data xmlns='"+nsSASL2+"'><salt xmlns='"+nsScramUpgrade+"' iterations='"+strconv.Itoa(n.shared.nobody.Iterations)+"'>"+
 		base64.StdEncoding.EncodeToString(salt)+"</salt></task-data>", "task-data")
 	if err != nil {
 		return uc.ScramKeys{}, err
@@ -99,7 +99,7 @@ func (n *negotiation) upgradeTo(h *scram.Hash, final []byte) (uc.ScramKeys, erro
 	if len(salted) != h.New().Size() {
 		return uc.ScramKeys{}, refuse("malformed-request", "not a salted password of "+h.Name)
 	}
-	return h.Keys(salted, salt, n.iterations()), nil
+	return h.Keys(salted, salt, n.shared.nobody.Iterations), nil
 }
 
 // addKeys stores keys that a client has made beside those that it was checked against.
