@@ -72,7 +72,7 @@ func (r *request) dispatchForeign() {
 
 func (r *request) handleForeign() error {
 	if r.forRooms() {
-		return r.foreignInRooms()
+		return r.inRooms()
 	}
 	if r.head.Kind == scan.IQ {
 		return r.foreignIQ()

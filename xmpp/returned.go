@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"slices"
 	"sync"
 
 	"mellium.im/xmpp/jid"
@@ -102,35 +101,6 @@ func (s *Server) tellOne(b *batch, x returnedStanza) {
 	case !dest.resource && head.Kind == scan.Presence:
 		dest.account.deliverAvailable(b, raw) // a request for a subscription
 	}
-}
-
-// The conditions by which a room knows that a client is not there any more (XEP-0045 §18.2).
-var goneConditions = []string{
-	"gone", "internal-server-error", "item-not-found", "jid-malformed", "recipient-unavailable", "redirect",
-	"remote-server-not-found", "remote-server-timeout", "service-unavailable",
-}
-
-// foreignInRooms hands a stanza from another domain to the rooms. An error takes its sender out of them: of
-// clients at other domains it is often the only sign that they are gone.
-func (r *request) foreignInRooms() error {
-	if string(r.head.Type) != "error" || r.head.Kind == scan.IQ {
-		return r.inRooms()
-	}
-	n, err := scan.Parse(r.raw)
-	if err != nil {
-		return errBadRequest
-	}
-	if tellsGone(n.Child(scan.NSClient, "error")) {
-		r.server.leaveRoomsAs(r.batch, r.from.jid)
-		return nil
-	}
-	return r.inRooms()
-}
-
-func tellsGone(told *scan.Node) bool {
-	return told != nil && slices.ContainsFunc(told.Nodes, func(c *scan.Node) bool {
-		return c.NS == nsStanzas && slices.Contains(goneConditions, c.Name)
-	})
 }
 
 // leaveRoomsAs takes a client at another domain out of its rooms.

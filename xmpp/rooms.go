@@ -104,7 +104,7 @@ func (r *request) inRooms() error {
 	if r.head.Kind == scan.IQ {
 		r.awaitStored() // an answer says that what was sent before was handled
 	}
-	in := &muc.In{Head: r.head, Raw: r.raw, From: r.from.jid, Bare: r.from.account.bare}
+	in := &muc.In{Head: r.head, Raw: r.raw, From: r.from.jid, Bare: r.from.account.bare, Abroad: r.from.account.foreign()}
 	if r.head.Kind == scan.Presence && len(r.head.Type) == 0 && !r.from.account.foreign() {
 		if r.pretends() {
 			return errForbidden

@@ -146,9 +146,10 @@ func (r *Room) mayTalkAlone(from, to *occupant) bool {
 // bounced takes a client out of the room to which nothing can be delivered, by what its errors say, and passes other
 // errors of private messages to their senders.
 func (r *Room) bounced(s *seat, in *In) error {
+	in.gone = tellsGone(in.node.Child(scan.NSClient, "error"))
 	switch {
 	case s == nil:
-	case tellsGone(in.node.Child(scan.NSClient, "error")):
+	case in.gone:
 		r.leave(s, announcement{codes: []int{statusBroken}})
 	case in.Head.Kind == scan.Message:
 		if to := r.nicks[in.Nick]; to != nil {

@@ -148,6 +148,9 @@ func (s *Service) Handle(ctx context.Context, in *In, to jid.JID, deliver func(D
 		}
 		users, card, err := s.handle(l, in, deliver)
 		l.mu.Unlock()
+		if in.gone && in.Abroad {
+			s.Gone(in.From, deliver)
+		}
 		if err == nil && card != "" {
 			return s.occupantCard(ctx, l.room.occupantAddress(in.Nick), card, in, deliver)
 		}

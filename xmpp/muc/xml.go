@@ -81,10 +81,15 @@ type In struct {
 	Bare string // the same without its resource
 	Nick string // canonical resourcepart of the address; empty: the room itself
 
+	// Abroad says that the sender is at another domain: an error of it is often the only sign that it is gone, so it
+	// takes it out of all rooms.
+	Abroad bool
+
 	// Ticket is when what the stanza has changed is stored (see [Service.After]); 0: it has changed nothing.
 	Ticket uint64
 
 	node   *scan.Node
+	gone   bool                // it is an error that says that its sender is not there any more
 	target *uc.ArchivedMessage // what it retracts, if that is in the archive
 }
 
