@@ -16,7 +16,7 @@ const followLimit = 4096
 // follow is the goroutine that carries changes of the directory and of computed presence to the clients.
 func (s *Server) follow() {
 	for {
-		e, err := s.events.Next(s.ctx)
+		e, err := s.nextEvent()
 		switch {
 		case errors.Is(err, bus.ErrOverflow):
 			s.guard(s.resync)
@@ -25,6 +25,37 @@ func (s *Server) follow() {
 		default:
 			s.guard(func() { s.onEvent(e) })
 		}
+	}
+}
+
+// postponed is an event that was taken from the bus while a change of the directory was being pushed, and has to wait for it.
+type postponed struct {
+	event uc.Event
+	err   error
+	waits bool
+}
+
+func (s *Server) nextEvent() (uc.Event, error) {
+	if p := s.postponed; p.waits {
+		s.postponed = postponed{}
+		return p.event, p.err
+	}
+	return s.events.Next(s.ctx)
+}
+
+// meanwhile deals with what has happened since the follower began to push a change of the directory, which may be some
+// seconds' work, up to the next change.
+func (s *Server) meanwhile() {
+	for !s.postponed.waits {
+		e, err, ok := s.events.TryNext()
+		if !ok {
+			return
+		}
+		if _, changes := e.(uc.DirectoryChanged); changes || err != nil {
+			s.postponed = postponed{e, err, true}
+			return
+		}
+		s.guard(func() { s.onEvent(e) })
 	}
 }
 

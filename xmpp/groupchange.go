@@ -1,7 +1,9 @@
 package xmpp
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/rolecall/rolecall/internal/uc"
 )
@@ -14,35 +16,142 @@ func (s *Server) changeGroups(b *batch, before, after *groups, changes []uc.Ref)
 	if len(m.is) == 0 {
 		return
 	}
+	looked := uint64(0)
 	for _, viewer := range s.router.allAccounts() {
 		if s.accountOnline(after, viewer.user) != viewer {
 			continue
 		}
 		v := s.view(before, after, viewer)
-		for i, c := range m.seenBy(viewer.user) {
-			s.changePair(b, v, c)
+		k := m.kindOf(v)
+		for i := range k.pairs {
+			if p := &k.pairs[i]; p.contact.user != viewer.user {
+				s.changePair(b, v, p, &m.pushing)
+			}
 			if i%256 == 255 {
 				b.flush() // the client reads while the rest is made
 			}
 		}
+		if k.first != viewer.user {
+			if p, differs := m.pair(v, contact{user: k.first}); differs {
+				s.changePair(b, v, &p, &m.pushing)
+			}
+		}
 		s.changeSubscribed(b, v)
 		b.flush()
+		if m.pushing.count-looked >= pushesAtOnce {
+			looked = m.pushing.count
+			s.meanwhile()
+		}
 	}
 }
+
+// pushesAtOnce is after how many pushes the follower looks what else has happened; they take a few milliseconds.
+const pushesAtOnce = 4096
 
 // moves are the contacts that a change touches.
 type moves struct {
 	before, after *groups
 	is            map[contact]bool
 	of            map[*group][]contact // by group: those in it
+
+	kinds   map[string]*kind
+	kept    int // pairs in kinds
+	pushing pushing
+}
+
+// kind is what a change means to all viewers who are in the same groups, have the same rights, and had before. In a role of
+// thousands they are of one kind, so that each of them costs little more than the bytes that are sent.
+type kind struct {
+	first uc.UserID // the viewer for whom the pairs were made, of whom there is none among them
+	pairs []pair
+}
+
+// maxPairs bounds what is remembered of kinds, so that a company where no two are alike does not take up memory.
+const maxPairs = 1 << 16
+
+// pair is a viewer and a contact that a change touches.
+type pair struct {
+	contact  contact // without address and name
+	was, is  computedItem
+	had, has bool
+	same     bool   // the contact was and is there, by the same address
+	silent   bool   // and looks the same in the roster
+	inDetail bool   // whether details are shown is not what it was
+	bare     string // if there is an item
+	item     []byte // of a push, for those who have added nothing of their own; nil if it must be looked up
 }
 
 func newMoves(before, after *groups, list []contact) *moves {
-	m := &moves{before: before, after: after, is: make(map[contact]bool, len(list)), of: make(map[*group][]contact)}
+	m := &moves{before: before, after: after, is: make(map[contact]bool, len(list)), of: make(map[*group][]contact), kinds: make(map[string]*kind), pushing: newPushing()}
 	for _, c := range list {
 		m.is[c] = true
 	}
 	return m
+}
+
+// kindOf returns what the change means to a viewer.
+func (m *moves) kindOf(v view) *kind {
+	id := v.viewer.user
+	key := m.after.appendKind(m.before.appendKind(nil, id), id)
+	if m.is[contact{user: id}] {
+		key = append(key, '!')
+	}
+	if known := m.kinds[string(key)]; known != nil {
+		return known
+	}
+	k := &kind{first: id}
+	for _, c := range m.seenBy(id) {
+		if p, differs := m.pair(v, c); differs {
+			k.pairs = append(k.pairs, p)
+		}
+	}
+	if m.kept += len(k.pairs); m.kept > maxPairs {
+		clear(m.kinds)
+		m.kept = len(k.pairs)
+	}
+	m.kinds[string(key)] = k
+	return k
+}
+
+// appendKind appends what decides which contacts a user has by roles, and what the user sees of them.
+func (g *groups) appendKind(key []byte, id uc.UserID) []byte {
+	for _, of := range g.ofUser(id) {
+		key = strconv.AppendInt(append(key, ' '), int64(of.role.ID), 36)
+	}
+	for _, post := range g.supervision.posts {
+		if post.has(id) {
+			key = strconv.AppendInt(append(key, " s"...), int64(post.role.ID), 36)
+		}
+	}
+	if g.informed(id) {
+		key = append(key, " i"...)
+	}
+	return append(key, '|')
+}
+
+// pair says what the change means for a contact in a viewer's roster; differs is false if it means nothing.
+func (m *moves) pair(v view, c contact) (p pair, differs bool) {
+	p.contact = c
+	p.was, p.had = m.before.itemOf(v.viewer.user, c)
+	p.is, p.has = m.after.itemOf(v.viewer.user, c)
+	p.inDetail = (v.wasInformed || p.was.supervised) != (v.isInformed || p.is.supervised)
+	if p.had == p.has && p.was.equal(p.is) && !p.inDetail {
+		return p, false
+	}
+	p.same = p.had && p.has && p.was.bare == p.is.bare
+	p.silent = p.same && mergedItem(nil, &p.was).equal(mergedItem(nil, &p.is))
+	p.bare = cmp.Or(p.is.bare, p.was.bare)
+	found, exists := m.after.find(p.bare) // a user may have a team's address
+	if exists == (p.is.bare != "") && found == p.is.contact && (p.was.bare == "" || p.was.bare == p.bare) {
+		item := rosterItem{jid: p.bare, subscription: "remove"}
+		if p.has {
+			item = mergedItem(nil, &p.is)
+		}
+		var e element
+		appendItem(&e, item)
+		p.item = e.b
+	}
+	return p, true
 }
 
 // seenBy lists the contacts to look at for a viewer: those that were touched, or all if the viewer was.
@@ -201,24 +310,20 @@ func (s *Server) view(before, after *groups, viewer *account) view {
 }
 
 // changePair brings one viewer's clients up to date about one contact.
-func (s *Server) changePair(b *batch, v view, c contact) {
-	was, had := v.before.itemOf(v.viewer.user, c)
-	is, has := v.after.itemOf(v.viewer.user, c)
-	inDetail := (v.wasInformed || was.supervised) != (v.isInformed || is.supervised)
-	if had == has && was.equal(is) && !inDetail {
-		return
+func (s *Server) changePair(b *batch, v view, p *pair, pushing *pushing) {
+	s.pushPair(b, v.viewer, p, pushing)
+	if p.same && !p.inDetail && p.was.supervised == p.is.supervised {
+		return // who sees whom is what it was
 	}
-	same := had && has && was.bare == is.bare
-	s.pushPair(b, v.viewer, was, is, same)
-	saw, sees := had && s.shows(v.viewer, was), has && s.shows(v.viewer, is)
-	if saw && (!sees || !same) {
-		s.retractContact(b, v.viewer, was)
+	saw, sees := p.had && s.shows(v.viewer, p.was), p.has && s.shows(v.viewer, p.is)
+	if saw && (!sees || !p.same) {
+		s.retractContact(b, v.viewer, p.was)
 	}
 	switch {
-	case sees && (!saw || !same):
-		s.tellContact(b, v.after, v.viewer, is)
-	case sees && inDetail:
-		s.retell(b, v.viewer, is.contact)
+	case sees && (!saw || !p.same):
+		s.tellContact(b, v.after, v.viewer, p.is)
+	case sees && p.inDetail:
+		s.retell(b, v.viewer, p.is.contact)
 	}
 }
 
@@ -260,17 +365,22 @@ func (s *Server) retell(b *batch, viewer *account, c contact) {
 
 // pushPair pushes a contact of shared groups that has changed. What the user has added of their own may
 // hide a change; then there is none for the clients.
-func (s *Server) pushPair(b *batch, viewer *account, was, is computedItem, same bool) {
+func (s *Server) pushPair(b *batch, viewer *account, p *pair, pushing *pushing) {
 	viewer.rosterMu.Lock()
 	defer viewer.rosterMu.Unlock()
-	if own := s.rosterOrNone(viewer)[is.bare]; same && mergedItem(own, &was).equal(mergedItem(own, &is)) {
-		return
-	}
-	if was.bare != "" && was.bare != is.bare {
-		s.push(b, viewer, was.bare)
-	}
-	if is.bare != "" {
-		s.push(b, viewer, is.bare)
+	own := s.rosterOrNone(viewer)[p.bare]
+	switch {
+	case own == nil && p.silent:
+	case own == nil && p.item != nil:
+		s.pushItem(b, viewer, p.item, pushing)
+	case p.same && mergedItem(own, &p.was).equal(mergedItem(own, &p.is)):
+	default:
+		if p.was.bare != "" && p.was.bare != p.is.bare {
+			s.push(b, viewer, p.was.bare)
+		}
+		if p.is.bare != "" {
+			s.push(b, viewer, p.is.bare)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -109,4 +110,124 @@ func BenchmarkFirstRoster(b *testing.B) {
 		c.queue.waiting = nil
 		c.queue.mu.Unlock()
 	}
+}
+
+// present is a company of one role whose members are all online and have read what was sent to them so far.
+func present(t testing.TB, members int) (*quiet, []*session) {
+	d := company1(members)
+	w := &quiet{newWorld(t, d, func(c *Config) { c.QueueSoft, c.QueueHard = 32<<20, 64<<20 })}
+	var clients []*session
+	for i := range members {
+		c := w.appear(t, uc.UserID(i+1))
+		drain(c)
+		clients = append(clients, c)
+	}
+	for _, c := range clients { // what the others sent when they came
+		drain(c)
+	}
+	return w, clients
+}
+
+// company1 has so many users, all in one shared group.
+func company1(members int) *uc.Directory {
+	var tables uc.Tables
+	for i := range members {
+		tables.Users = append(tables.Users, uc.User{ID: uc.UserID(i + 1), Login: fmt.Sprintf("u%d", i), Name: fmt.Sprintf("User %d", i), Auth: uc.AuthLocal})
+	}
+	tables.Roles = []uc.Role{{ID: 1, Title: "Works", Types: []uc.RoleType{uc.TypeXMPPGroup}, AutoUsers: true}}
+	return uc.NewDirectory(1, tables)
+}
+
+// drain forgets what waits for a client, and returns how many bytes that were.
+func drain(c *session) int {
+	c.queue.mu.Lock()
+	defer c.queue.mu.Unlock()
+	n := len(c.queue.waiting)
+	c.queue.waiting = c.queue.waiting[:0]
+	return n
+}
+
+func (w *quiet) rename(title string) {
+	r := *w.dir.Load().Roles.Get(1)
+	r.Title = title
+	w.change(uc.ChangeSet{Put: uc.Tables{Roles: []uc.Role{r}}})
+}
+
+// TestRenameIsCheap renames a role whose members are all online: each is sent a push for each of the others, but what
+// has to be found out and made for that grows with the members, not with the pushes.
+func TestRenameIsCheap(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const members, most = 200, 60
+	w, clients := present(t, members)
+	defer w.close()
+	w.rename("Warm") // the queues have their room from now on
+	for _, c := range clients {
+		drain(c)
+	}
+	titles := [2]string{"Plant", "Works"}
+	n := 0
+	got := testing.AllocsPerRun(4, func() {
+		w.rename(titles[n%2])
+		n++
+		for _, c := range clients {
+			drain(c)
+		}
+	})
+	if got > most*members {
+		t.Errorf("%.0f allocations for %d members, want at most %d for each of them", got, members, most)
+	}
+}
+
+// TestEventsBetweenPushes: while a change of a role is pushed to its members, what else happens is told, up to the next change of
+// the directory, which waits.
+func TestEventsBetweenPushes(t *testing.T) {
+	const members = 70
+	if members*(members-1) < pushesAtOnce {
+		t.Fatal("they are too few")
+	}
+	w, clients := present(t, members)
+	w.close() // the follower has ended: the test takes its place
+	var p uc.Presence
+	status := func(text string) {
+		p.User, p.Version, p.Phone, p.Floor.StatusText = 1, p.Version+1, uc.PhoneUnreachable, text
+		w.bus.Publish(uc.PresenceChanged{Presence: p})
+	}
+	status("before")
+	w.bus.Publish(uc.DirectoryChanged{Before: w.dir.Load(), After: w.dir.Load()})
+	w.rename("Plant")
+	status("after")
+	told := func() string {
+		clients[1].queue.mu.Lock()
+		defer clients[1].queue.mu.Unlock()
+		return string(clients[1].queue.waiting)
+	}
+	if got := told(); strings.Count(got, "<group>Plant</group>") != members-1 || !strings.Contains(got, "before") {
+		t.Errorf("while it was pushed: %s", got)
+	}
+	last, _, _ := w.server.events.TryNext()
+	if e, ok := last.(uc.PresenceChanged); !ok || e.Presence.Floor.StatusText != "after" {
+		t.Errorf("what comes last is %+v", last)
+	}
+	if _, ok := w.server.postponed.event.(uc.DirectoryChanged); !ok {
+		t.Errorf("what waits is %+v", w.server.postponed)
+	}
+}
+
+// BenchmarkRename is what the follower does when a role of 500 members who are all online is renamed.
+func BenchmarkRename(b *testing.B) {
+	const members = 500
+	w, clients := present(b, members)
+	defer w.close()
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		w.rename(fmt.Sprint("Works ", n))
+		n++
+		for _, c := range clients {
+			drain(c)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(members*(members-1)), "ns/push")
 }

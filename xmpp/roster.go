@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rolecall/rolecall/internal/uc"
@@ -173,20 +174,43 @@ func (s *Server) push(b *batch, a *account, bare string) {
 	if !ok {
 		item = rosterItem{jid: bare, subscription: "remove"}
 	}
+	var e element
+	appendItem(&e, item)
+	p := newPushing()
+	s.pushItem(b, a, e.b, &p)
+}
+
+// pushing is what pushes of one change have in common.
+type pushing struct {
+	id    string
+	count uint64
+	head  element
+}
+
+func newPushing() pushing { return pushing{id: randomID()[:8]} }
+
+var endOfPush = []byte("</query></iq>")
+
+// pushItem pushes an item, ready as it is sent, to the interested clients. rosterMu is held.
+func (s *Server) pushItem(b *batch, a *account, item []byte, p *pushing) {
 	version := ""
 	for _, c := range a.bound() {
-		if c.interested.Load() {
-			e := newElement("iq").attr("type", "set").attr("id", randomID()[:8]).attr("to", c.jid)
-			e.start("query").attr("xmlns", nsRoster)
-			if c.versioned.Load() {
-				if version == "" {
-					version = s.pushVersion(a)
-				}
-				e.attr("ver", version)
-			}
-			appendItem(e, item)
-			b.push(c, e.close("query").close("iq").bytes())
+		if !c.interested.Load() {
+			continue
 		}
+		p.count++
+		p.head.b = append(append(p.head.b[:0], "<iq type='set' id='"...), p.id...)
+		p.head.b = append(strconv.AppendUint(p.head.b, p.count, 36), '\'')
+		p.head.attr("to", c.jid)
+		p.head.b = append(p.head.b, "><query xmlns='"+nsRoster+"'"...)
+		if c.versioned.Load() {
+			if version == "" {
+				version = s.pushVersion(a)
+			}
+			p.head.attr("ver", version)
+		}
+		p.head.b = append(p.head.b, '>')
+		b.push(c, p.head.b, item, endOfPush)
 	}
 }
 

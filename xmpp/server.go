@@ -71,6 +71,7 @@ type Server struct {
 	writers         sync.WaitGroup // writers of slow clients
 	workers         sync.WaitGroup // flushers, follower, notifier
 	events          *bus.Reader
+	postponed       postponed // the follower's
 
 	resumptions resumptions
 }
