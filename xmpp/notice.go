@@ -29,6 +29,14 @@ const (
 	pushMaxDelay = time.Minute
 )
 
+// How often a notification is sent again that could not be delivered: after pushRetry, and each time after twice the
+// time, until it has failed for as long as pushPatience.
+const (
+	pushRetry    = time.Minute
+	pushMaxRetry = time.Hour
+	pushPatience = 24 * time.Hour
+)
+
 // maxPushText bounds what a notification quotes of a message: what is behind push services takes about 4 kB.
 const maxPushText = 1000
 
@@ -141,6 +149,9 @@ func (p *pusher) hear(t *pushTarget, what notice) {
 	t.count++
 	t.last = what
 	wait := min(pushDelay<<min(t.told, 10), pushMaxDelay)
+	if t.again {
+		t.rest() // something new is reason enough to try
+	}
 	switch {
 	case t.timer == nil && what.call:
 		t.timer = time.AfterFunc(0, func() { p.send(t) })
@@ -173,7 +184,7 @@ func (p *pusher) send(t *pushTarget) {
 		p.mu.Unlock()
 		return
 	}
-	t.timer = nil
+	t.timer, t.again = nil, false
 	t.told++
 	payload := p.notification(t)
 	p.mu.Unlock()
@@ -183,7 +194,34 @@ func (p *pusher) send(t *pushTarget) {
 	err := s.ask(b, t.from, t.Service, payload, func(answer *scan.Node) { p.answered(t, answer) })
 	if err != nil {
 		s.log.Info("xmpp: push service cannot be reached", "service", t.Service, "jid", t.from, "cause", err)
+		p.failed(t)
 	}
+}
+
+// failed makes the notification due once more, later, unless the client has come meanwhile. It reports whether that has
+// been in vain for too long.
+func (p *pusher) failed(t *pushTarget) (over bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if t.failed == 0 {
+		t.failing = now
+	}
+	t.failed++
+	over = now.Sub(t.failing) >= pushPatience
+	if p.closed || t.gone || t.count == 0 || t.timer != nil || over {
+		return over
+	}
+	t.again = true
+	t.timer = time.AfterFunc(min(pushRetry<<min(t.failed-1, 10), pushMaxRetry), func() { p.send(t) })
+	return false
+}
+
+// delivered notes that a push service has taken a notification.
+func (p *pusher) delivered(t *pushTarget) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.failed = 0
 }
 
 // notification is what a push service is sent.
@@ -222,13 +260,18 @@ func shortened(text string, limit int) string {
 	return text[:limit] + "…"
 }
 
-// answered takes the answer of a push service. One that does not want the notification gets no more of them
-// (XEP-0357 §7.1), unless it cannot take it now. That it cannot be reached is no answer.
+// answered takes the answer of a push service, nil if there is none. One that does not want the notification gets no
+// more of them (XEP-0357 §7.1); one that cannot take it now is asked again, for a day. One that cannot be reached is
+// asked again, too, but keeps its place: it has refused nothing.
 func (p *pusher) answered(t *pushTarget, answer *scan.Node) {
-	if answer == nil || answer.Attr("type") != "error" {
+	switch {
+	case answer == nil:
+		p.failed(t)
 		return
-	}
-	if e := answer.Child(scan.NSClient, "error"); e != nil && e.Attr("type") == "wait" {
+	case answer.Attr("type") != "error":
+		p.delivered(t)
+		return
+	case isTemporary(answer.Child(scan.NSClient, "error")) && !p.failed(t):
 		return
 	}
 	s := p.server
@@ -241,4 +284,15 @@ func (p *pusher) answered(t *pushTarget, answer *scan.Node) {
 		return
 	}
 	s.log.Info("xmpp: push service refuses, disabled", "service", t.Service, "jid", t.from)
+}
+
+// isTemporary reports whether an error may pass by itself.
+func isTemporary(e *scan.Node) bool {
+	return e != nil && (e.Attr("type") == "wait" || slices.ContainsFunc(e.Nodes, func(c *scan.Node) bool {
+		switch c.Name {
+		case "internal-server-error", "remote-server-not-found", "remote-server-timeout", "resource-constraint":
+			return c.NS == nsStanzas
+		}
+		return false
+	}))
 }

@@ -44,6 +44,10 @@ type pushTarget struct {
 	told  int    // notifications since then
 	last  notice
 	timer *time.Timer // nil unless a notification is due
+	again bool        // it is due because it could not be delivered
+
+	failed  int       // notifications that could not be delivered, in a row
+	failing time.Time // when the first of them could not
 }
 
 // loadPushTargets reads all targets.
@@ -180,7 +184,7 @@ func (p *pusher) replace(a *account, list []*pushTarget) {
 func (t *pushTarget) rest() {
 	if t.timer != nil {
 		t.timer.Stop()
-		t.timer = nil
+		t.timer, t.again = nil, false
 	}
 }
 

@@ -170,6 +170,128 @@ func TestPushEndsWhenTheClientComes(t *testing.T) {
 	})
 }
 
+// answersPush waits for a notification, answers it, and returns its number of messages and how long it took to come.
+func (c *client) answersPush(t *testing.T, with string) (count string, after time.Duration) {
+	t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*pushMaxRetry)
+	defer cancel()
+	got, err := c.Receive(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := scan.Parse([]byte(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after = time.Since(began)
+	v, _, _ := readForm(n.Child(nsPubsub, "pubsub").Child(nsPubsub, "publish").Child(nsPubsub, "item").Child(nsPush, "notification"))
+	_, _ = io.WriteString(c.conn, fmt.Sprintf("<iq id='%s' to='%s' type=%s</iq>", n.Attr("id"), n.Attr("from"), with))
+	synctest.Wait()
+	return v.one("message-count"), after
+}
+
+const (
+	pushTaken   = "'result'>"
+	pushBusy    = "'error'><error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+	pushBroken  = "'error'><error type='cancel'><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+	pushRefused = "'error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+)
+
+// pushWorld has a push service, and a phone of Anna's that is away.
+func pushWorld(t *testing.T) (w *world, service *client, say func()) {
+	t.Helper()
+	w = newWorld(t, uc.NewDirectory(1, company()))
+	service = w.pipe(t, "anna", "service")
+	phone := w.pipe(t, "anna", "phone1")
+	_, _ = io.WriteString(phone.conn, "<iq type='set' id='on'><enable xmlns='urn:xmpp:push:0' jid='"+service.jid+"' node='n'/></iq>")
+	phone.expect(t, "id='on'")
+	phone.conn.Close()
+	synctest.Wait()
+	return w, service, func() {
+		t.Helper()
+		if err := w.server.SendMessage(t.Context(), "anna@example.org", "hi"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestPushIsRetried is a service that is in trouble for a while: it is asked again, more and more seldom.
+func TestPushIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, service, say := pushWorld(t)
+		defer w.end(t)
+		want := func(with, count string, after time.Duration) {
+			t.Helper()
+			if n, took := service.answersPush(t, with); n != count || took != after {
+				t.Errorf("%s messages after %s, want %s after %s", n, took, count, after)
+			}
+		}
+		say()
+		want(pushBusy, "1", pushDelay)
+		want(pushBroken, "1", pushRetry)
+		want(pushBusy, "1", 2*pushRetry)
+		say() // something new is told as soon as ever
+		want(pushBusy, "2", 8*pushDelay)
+		want(pushBusy, "2", 8*pushRetry)
+		want(pushBusy, "2", 16*pushRetry)
+		want(pushBusy, "2", 32*pushRetry)
+		want(pushBusy, "2", pushMaxRetry)
+		want(pushTaken, "2", pushMaxRetry)
+		time.Sleep(2 * pushMaxRetry)
+		service.expectNothing(t)
+
+		say() // it is forgotten that there was trouble
+		want(pushBusy, "3", pushMaxDelay)
+		want(pushRefused, "3", pushRetry)
+		if list, err := w.store.PushTargets(t.Context()); err != nil || len(list) > 0 || len(w.server.pushes.of(anna)) > 0 {
+			t.Errorf("a service that refuses is not disabled: %v, %v", list, err)
+		}
+	})
+}
+
+// TestPushIsGivenUp is a service that is in trouble for ever: after a day it is disabled.
+func TestPushIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, service, say := pushWorld(t)
+		defer w.end(t)
+		began := time.Now()
+		for say(); len(w.server.pushes.of(anna)) > 0; {
+			service.answersPush(t, pushBusy)
+		}
+		if took := time.Since(began); took < pushPatience || took > pushPatience+2*pushMaxRetry {
+			t.Errorf("given up after %s", took)
+		}
+		say()
+		time.Sleep(pushPatience)
+		service.expectNothing(t)
+	})
+}
+
+// TestPushIsTakenBack is a service that cannot be reached for a while. It keeps its place, and is told nothing of what
+// the client has seen meanwhile.
+func TestPushIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, service, say := pushWorld(t)
+		defer w.end(t)
+		service.conn.Close()
+		synctest.Wait()
+		say()
+		time.Sleep(2 * pushPatience)
+		if len(w.server.pushes.of(anna)) != 1 {
+			t.Fatal("a service that is away is disabled")
+		}
+		service = w.pipe(t, "anna", "service")
+		say()
+		if n, after := service.answersPush(t, pushBusy); n != "2" || after > pushMaxDelay {
+			t.Errorf("%s messages after %s", n, after)
+		}
+		w.pipe(t, "anna", "phone1").conn.Close()
+		time.Sleep(pushPatience)
+		service.expectNothing(t)
+	})
+}
+
 // TestPushTargetsAreBounded enables more targets than there may be, over two servers' lives.
 func TestPushTargetsAreBounded(t *testing.T) {
 	w := start(t)
