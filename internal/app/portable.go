@@ -22,6 +22,7 @@ type mover struct {
 	store     *store.Store
 	directory *directory.Directory
 	blocked   map[uc.UserID][]string
+	archiving map[uc.UserID]uc.ArchivePreferences
 }
 
 func (cfg *Config) newMover(ctx context.Context) (*mover, error) {
@@ -29,7 +30,7 @@ func (cfg *Config) newMover(ctx context.Context) (*mover, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mover{cfg: cfg, store: s, blocked: make(map[uc.UserID][]string)}
+	m := &mover{cfg: cfg, store: s, blocked: make(map[uc.UserID][]string), archiving: make(map[uc.UserID]uc.ArchivePreferences)}
 	if m.directory, err = directory.Open(ctx, s, bus.New(), directory.Options{}); err != nil {
 		s.Close()
 		return nil, err
@@ -41,6 +42,14 @@ func (cfg *Config) newMover(ctx context.Context) (*mover, error) {
 	}
 	for _, b := range list {
 		m.blocked[b.User] = append(m.blocked[b.User], b.JID)
+	}
+	preferences, err := s.ArchivePreferences(ctx)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	for _, p := range preferences {
+		m.archiving[p.User] = p
 	}
 	return m, nil
 }
@@ -102,15 +111,47 @@ func (m *mover) user(ctx context.Context, u *uc.User) (p *portable.User, err err
 			return p, err
 		}
 	}
+	if preferences, ok := m.archiving[u.ID]; ok {
+		p.Preferences = &preferences
+	}
+	p.Archive = m.archive(ctx, u.ID)
 	p.Offline, err = m.store.Offline(ctx, u.ID)
 	return p, err
+}
+
+// How much of an archive is in memory at a time.
+const (
+	archivePage  = 500     // messages
+	archiveBytes = 1 << 20 // about
+)
+
+// archive reads a user's archive, a page at a time.
+func (m *mover) archive(ctx context.Context, user uc.UserID) iter.Seq2[uc.ArchivedMessage, error] {
+	return func(yield func(uc.ArchivedMessage, error) bool) {
+		for after := int64(0); ; {
+			page, err := m.store.ArchivedAfter(ctx, uc.Archive{User: user}, after, archivePage, archiveBytes)
+			if err != nil {
+				yield(uc.ArchivedMessage{}, err)
+				return
+			}
+			for _, message := range page {
+				if !yield(message, nil) {
+					return
+				}
+				after = message.ID
+			}
+			if len(page) == 0 {
+				return
+			}
+		}
+	}
 }
 
 // ImportXMPP reads users in the format of XEP-0227 and tells, one line a user, what is created and changed; dry only
 // tells it. If anything is wrong with the file nothing is written. The server must not be running. Users who exist
 // keep their password; of their contacts and data those that the file names are replaced. beside has the files that it is
-// made of, nil if there are none.
-func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, beside fs.FS, dry bool, told io.Writer) error {
+// made of, nil if there are none. They are read twice: the archives are not kept in memory.
+func ImportXMPP(ctx context.Context, cfg *Config, in io.ReadSeeker, beside fs.FS, dry bool, told io.Writer) error {
 	if err := writable(cfg.Data); err != nil {
 		return err
 	}
@@ -119,7 +160,7 @@ func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, beside fs.FS, dr
 		return err // it says that a server is running
 	}
 	defer lock.Close()
-	users, err := portable.Read(in, beside, cfg.Domain)
+	users, err := portable.Read(in, beside, cfg.Domain, nil)
 	if err != nil {
 		return fmt.Errorf("nothing was imported:\n%w", err)
 	}
@@ -128,6 +169,7 @@ func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, beside fs.FS, dr
 		return err
 	}
 	defer m.store.Close()
+	archives := false
 	for _, p := range users {
 		m.tell(told, p)
 		if dry {
@@ -136,8 +178,39 @@ func ImportXMPP(ctx context.Context, cfg *Config, in io.Reader, beside fs.FS, dr
 		if err := m.put(ctx, p); err != nil {
 			return fmt.Errorf("user %s: %w", p.Login, err)
 		}
+		archives = archives || p.Archived > 0
 	}
-	return nil
+	if !archives {
+		return nil
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return m.putArchives(ctx, in, beside)
+}
+
+// putArchives reads the file once more and adds the messages of its archives that are not there already.
+func (m *mover) putArchives(ctx context.Context, in io.Reader, beside fs.FS) error {
+	dir := m.directory.Snapshot()
+	var batch []uc.ArchivedMessage
+	size := 0
+	write := func() error {
+		_, err := m.store.ImportArchived(ctx, batch)
+		batch, size = batch[:0], 0
+		return err
+	}
+	_, err := portable.Read(in, beside, m.cfg.Domain, func(login string, message uc.ArchivedMessage) error {
+		message.User = dir.UserByLogin(login).ID // it was put there
+		batch = append(batch, message)
+		if size += len(message.Stanza); len(batch) < archivePage && size < archiveBytes {
+			return nil
+		}
+		return write()
+	})
+	if err != nil {
+		return err
+	}
+	return write()
 }
 
 // tell writes what becomes of a user.
@@ -152,8 +225,8 @@ func (m *mover) tell(w io.Writer, p *portable.User) {
 			what += "; can sign in by " + mechanisms(p.Keys.Hashes()) + " and PLAIN, by others once the client has made the keys (XEP-0480) or the password was given"
 		}
 	}
-	fmt.Fprintf(w, "%s: %s; contacts %d, nodes %d, private elements %d, blocked %d, messages that wait %d\n", p.Login, what,
-		len(p.Roster), len(p.Nodes), len(p.Private), len(p.Blocked), len(p.Offline))
+	fmt.Fprintf(w, "%s: %s; contacts %d, nodes %d, private elements %d, blocked %d, messages that wait %d, archived %d\n", p.Login, what,
+		len(p.Roster), len(p.Nodes), len(p.Private), len(p.Blocked), len(p.Offline), p.Archived)
 	for _, text := range p.Ignored {
 		fmt.Fprintf(w, "%s: not imported: %s\n", p.Login, text)
 	}
@@ -198,6 +271,13 @@ func (m *mover) put(ctx context.Context, p *portable.User) error {
 	}
 	if err := m.store.ChangePubsub(ctx, uc.PubsubChange{User: id, PutNodes: p.Nodes, PutItems: p.Items}); err != nil {
 		return err
+	}
+	if p.Preferences != nil {
+		preferences := *p.Preferences
+		preferences.User = id
+		if err := m.store.PutArchivePreferences(ctx, preferences); err != nil {
+			return err
+		}
 	}
 	fresh := slices.DeleteFunc(slices.Clone(p.Blocked), func(jid string) bool { return slices.Contains(m.blocked[id], jid) })
 	if err := m.store.ChangeBlocked(ctx, id, fresh, nil); err != nil {

@@ -13,7 +13,7 @@ func TestUsersMoveBetweenServers(t *testing.T) {
 	ctx := t.Context()
 	first := &Config{Data: t.TempDir(), Domain: "example.org"}
 	second := &Config{Data: t.TempDir(), Domain: "example.org"}
-	load := func(cfg *Config, in io.Reader, dry bool) string {
+	load := func(cfg *Config, in io.ReadSeeker, dry bool) string {
 		t.Helper()
 		var told bytes.Buffer
 		if err := ImportXMPP(ctx, cfg, in, nil, dry, &told); err != nil {
@@ -46,7 +46,7 @@ func TestUsersMoveBetweenServers(t *testing.T) {
 		}
 	}
 	once := save(first, "")
-	for _, want := range []string{"<user name='juliet'>", "<user name='romeo'>", "Marry me", "Wherefore art thou?", "<iter-count>4096</iter-count>", "mechanism='SCRAM-SHA-512'", "tybalt@example.org", ">Jule<"} {
+	for _, want := range []string{"<user name='juliet'>", "<user name='romeo'>", "Marry me", "Wherefore art thou?", "<iter-count>4096</iter-count>", "mechanism='SCRAM-SHA-512'", "tybalt@example.org", ">Jule<", "Call me but love", "What man art thou?", "stamp='2024-07-10T23:08:25.000000001Z'", "default='roster'", "affiliation='outcast'", "jid='nurse@example.org/attic'"} {
 		if n := strings.Count(once, want); n != 1 {
 			t.Errorf("the export has %q %d times:\n%s", want, n, once)
 		}

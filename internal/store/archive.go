@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -31,6 +32,53 @@ func (s *Store) AddArchived(ctx context.Context, list []uc.ArchivedMessage) erro
 		}
 		return nil
 	})
+}
+
+// ImportArchived adds messages of users that are not there already, in one transaction, and returns how many. One that
+// has the ID of another message gets the next ID that is free.
+func (s *Store) ImportArchived(ctx context.Context, list []uc.ArchivedMessage) (added int, err error) {
+	err = s.commit(ctx, "import messages", func(ctx context.Context, tx *sql.Tx) error {
+		added = 0
+		var before, last int64 // ID of the message before, as it was and as it became
+		for i := range list {
+			m := list[i]
+			asked := m.ID
+			if i > 0 && asked == before && list[i-1].User == m.User {
+				m.ID = last + 1
+			}
+			fresh, err := importArchived(ctx, tx, &m)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				added++
+			}
+			before, last = asked, m.ID
+		}
+		return nil
+	})
+	return added, err
+}
+
+// importArchived finds the place of a message, and reports whether it was not there.
+func importArchived(ctx context.Context, tx *sql.Tx, m *uc.ArchivedMessage) (fresh bool, err error) {
+	for ; ; m.ID++ {
+		r, err := tx.ExecContext(ctx, `INSERT INTO archive (user_id, id, peer, resource, stanza) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (user_id, id) DO NOTHING`, int64(m.User), m.ID, m.Peer, m.Resource, m.Stanza)
+		if err != nil {
+			return false, err
+		}
+		if n, err := r.RowsAffected(); n > 0 || err != nil {
+			return true, err
+		}
+		var there []byte
+		if err := tx.QueryRowContext(ctx, `SELECT stanza FROM archive WHERE user_id = $1 AND id = $2`, int64(m.User), m.ID).Scan(&there); err != nil {
+			return false, err
+		}
+		if bytes.Equal(there, m.Stanza) {
+			return false, nil
+		}
+	}
 }
 
 // insertRows is a statement that adds rows of so many columns.
@@ -186,6 +234,21 @@ func (s *Store) Archived(ctx context.Context, q uc.ArchiveQuery) (page uc.Archiv
 		return uc.ArchivePage{}, s.problem("read the archive", err)
 	}
 	return page, nil
+}
+
+// ArchivedAfter returns the messages of an archive behind an ID, the oldest first: at most limit, of about so many
+// bytes, but one at least if there is one.
+func (s *Store) ArchivedAfter(ctx context.Context, of uc.Archive, after int64, limit, size int) (list []uc.ArchivedMessage, err error) {
+	tx, err := s.read.BeginTx(ctx, &s.dialect.snapshot)
+	if err != nil {
+		return nil, s.problem("read the archive", err)
+	}
+	defer func() { err = rollback(tx, err) }()
+	f := newArchiveFilter(of)
+	f.and("id > ", after)
+	var page uc.ArchivePage
+	err = readArchived(ctx, tx, f, uc.ArchiveQuery{Archive: of, Max: limit, Bytes: size}, &page)
+	return page.Messages, s.problem("read the archive", err)
 }
 
 func (s *Store) archivePage(ctx context.Context, tx *sql.Tx, q uc.ArchiveQuery, page *uc.ArchivePage) error {

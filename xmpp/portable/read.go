@@ -22,9 +22,10 @@ import (
 )
 
 // Read reads the users of a domain. beside has the files that this one is made of, named from where it is itself; nil if
-// it must be the only one. The error joins all that is wrong with them; then nothing of the file should be used.
-func Read(in io.Reader, beside fs.FS, domain string) ([]*User, error) {
-	r := &reader{d: xml.NewDecoder(in), beside: beside, domain: domain, seen: make(map[string]bool)}
+// it must be the only one. The error joins all that is wrong with them; then nothing of the file should be used. archived
+// gets the messages of their archives as they are read; it may be nil. An error of it ends Read.
+func Read(in io.Reader, beside fs.FS, domain string, archived func(login string, m uc.ArchivedMessage) error) ([]*User, error) {
+	r := &reader{d: xml.NewDecoder(in), beside: beside, domain: domain, seen: make(map[string]bool), archived: archived}
 	if err := r.file(); err != nil {
 		line, _ := r.d.InputPos()
 		r.problems = append(r.problems, fmt.Errorf("line %d: %w", line, err))
@@ -40,6 +41,7 @@ type reader struct {
 	seen     map[string]bool
 	users    []*User
 	problems []error
+	archived func(login string, m uc.ArchivedMessage) error
 }
 
 // file reads <server-data/>, or a <host/> that stands by itself as ejabberd writes it (XEP-0227 §4).
@@ -77,6 +79,16 @@ func (r *reader) root(f func(xml.StartElement) error) error {
 // each calls f for every element until the one that was begun ends. In the place of an include stands the element of
 // its file.
 func (r *reader) each(f func(xml.StartElement) error) error {
+	return r.elements(func(start xml.StartElement) error {
+		if start.Name.Space == nsXInclude && start.Name.Local == "include" {
+			return r.include(start, f)
+		}
+		return f(start)
+	})
+}
+
+// elements calls f for every element as it stands there until the one that was begun ends.
+func (r *reader) elements(f func(xml.StartElement) error) error {
 	for {
 		token, err := r.d.Token()
 		if err != nil {
@@ -84,11 +96,7 @@ func (r *reader) each(f func(xml.StartElement) error) error {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			step := f
-			if token.Name.Space == nsXInclude && token.Name.Local == "include" {
-				step = func(start xml.StartElement) error { return r.include(start, f) }
-			}
-			if err := step(token); err != nil {
+			if err := f(token); err != nil {
 				return err
 			}
 		case xml.EndElement:
@@ -158,16 +166,15 @@ func (r *reader) user(start xml.StartElement) error {
 	if start.Name.Space != nsPIE || start.Name.Local != "user" {
 		return r.d.Skip()
 	}
-	n := nodeStart(start)
-	err := r.each(func(start xml.StartElement) error {
-		child, err := readNode(r.d, start, 1)
-		n.Nodes = append(n.Nodes, child)
-		return err
-	})
-	if err != nil {
-		return err
+	u := &User{}
+	for _, a := range start.Attr {
+		switch a.Name.Local {
+		case "name":
+			u.Login = a.Value
+		case "password":
+			u.Password = a.Value
+		}
 	}
-	u := &User{Login: n.Attr("name"), Password: n.Attr("password")}
 	problem := func(format string, args ...any) {
 		r.problems = append(r.problems, fmt.Errorf("user %s: "+format, append([]any{u.Login}, args...)...))
 	}
@@ -178,10 +185,21 @@ func (r *reader) user(start xml.StartElement) error {
 		problem("stands in the file twice")
 	}
 	r.seen[u.Login] = true
-	for _, child := range n.Nodes {
-		if err := r.part(u, child); err != nil {
+	err := r.each(func(child xml.StartElement) error {
+		if child.Name.Space == nsMAM && child.Name.Local == "archive" {
+			return r.archive(u, problem)
+		}
+		n, err := readNode(r.d, child, 0)
+		if err != nil {
+			return err
+		}
+		if err := r.part(u, n); err != nil {
 			problem("%w", err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, it := range u.Items {
 		if !slices.ContainsFunc(u.Nodes, func(n uc.PubsubNode) bool { return n.Name == it.Node }) {
@@ -213,6 +231,8 @@ func (r *reader) part(u *User, n *scan.Node) error {
 		return u.readItems(n, r.domain)
 	case n.NS == nsBlocking && n.Name == "blocklist":
 		return u.readBlocked(n)
+	case n.NS == nsArchive && n.Name == "prefs":
+		return u.readPreferences(n)
 	case n.NS == nsPIE && n.Name == "offline-messages":
 		for _, m := range n.Nodes {
 			u.Offline = append(u.Offline, offlineOf(m))
@@ -301,28 +321,74 @@ func (u *User) readRequest(n *scan.Node) error {
 	return nil
 }
 
+// readNodes reads how nodes are configured, and who may do what with them (XEP-0227 §4.10.1).
 func (u *User) readNodes(n *scan.Node) error {
+	nodes := make(map[string]*pubsub.Node)
+	var order []string
 	for _, el := range n.Nodes {
 		name := el.Attr("node")
-		if el.Name != "configure" || name == "" {
-			u.Ignored = append(u.Ignored, el.Name+" of the node "+name)
+		if name == "" {
+			u.Ignored = append(u.Ignored, el.Name+" of a node without a name")
 			continue
 		}
-		form := pubsub.Form{}
-		if x := el.Child(nsForms, "x"); x != nil {
-			for _, f := range x.Nodes {
-				if f.Name == "field" && f.Attr("var") != "FORM_TYPE" {
-					form[f.Attr("var")] = valuesOf(f)
-				}
-			}
+		if nodes[name] == nil {
+			nodes[name] = &pubsub.Node{Name: name, Config: pubsub.DefaultLimits.Default(name)}
+			order = append(order, name)
 		}
-		config, err := pubsub.DefaultLimits.Default(name).With(known(form), pubsub.DefaultLimits)
+		var err error
+		switch el.Name {
+		case "configure":
+			nodes[name].Config, err = configOf(name, el)
+		case "affiliations", "subscriptions":
+			err = u.readPeople(nodes[name], el)
+		default:
+			u.Ignored = append(u.Ignored, el.Name+" of the node "+name)
+		}
 		if err != nil {
 			return fmt.Errorf("node %s: %w", name, err)
 		}
-		u.Nodes = append(u.Nodes, nodeOf(name, config))
+	}
+	for _, name := range order {
+		u.Nodes = append(u.Nodes, uc.PubsubNode{Name: name, Settings: nodes[name].Settings()})
 	}
 	return nil
+}
+
+// readPeople reads affiliations and subscriptions. The user's own is the owner's anyway; kinds that are not known here
+// are passed over.
+func (u *User) readPeople(n *pubsub.Node, list *scan.Node) error {
+	for _, el := range list.Nodes {
+		parsed, err := jid.Parse(el.Attr("jid"))
+		if err != nil {
+			return fmt.Errorf("%q is not an address", el.Attr("jid"))
+		}
+		kind := el.Attr(el.Name) // an affiliation has its affiliation, a subscription its subscription
+		switch {
+		case el.Name == "affiliation" && kind == string(pubsub.Owner):
+		case el.Name == "affiliation":
+			err = n.Affiliate(parsed.Bare().String(), pubsub.Affiliation(kind), pubsub.DefaultLimits)
+		case el.Name == "subscription" && kind == "subscribed":
+			err = n.Subscribe(parsed.String(), pubsub.DefaultLimits)
+		default:
+			err = pubsub.ErrNotAcceptable
+		}
+		if err != nil {
+			u.Ignored = append(u.Ignored, fmt.Sprintf("%s %s of %s to the node %s", el.Name, kind, parsed, n.Name))
+		}
+	}
+	return nil
+}
+
+func configOf(name string, el *scan.Node) (pubsub.Config, error) {
+	form := pubsub.Form{}
+	if x := el.Child(nsForms, "x"); x != nil {
+		for _, f := range x.Nodes {
+			if f.Name == "field" && f.Attr("var") != "FORM_TYPE" {
+				form[f.Attr("var")] = valuesOf(f)
+			}
+		}
+	}
+	return pubsub.DefaultLimits.Default(name).With(known(form), pubsub.DefaultLimits)
 }
 
 // known leaves out what only other servers can configure.

@@ -2,10 +2,13 @@ package portable
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,11 +30,50 @@ func Write(out io.Writer, domain string, users iter.Seq2[*User, error]) error {
 			return fmt.Errorf("user %s: %w", u.Login, err)
 		}
 		// bufio keeps the first error for Flush.
-		_, _ = w.Write(n.AppendXML(nil, nsPIE))
-		_ = w.WriteByte('\n')
+		raw, end := n.AppendXML(nil, nsPIE), ""
+		if u.Archive != nil {
+			raw, end = opened(raw), "</user>"
+		}
+		_, _ = w.Write(raw)
+		if err := u.writeArchive(w); err != nil {
+			return fmt.Errorf("user %s: %w", u.Login, err)
+		}
+		_, _ = w.WriteString(end + "\n")
 	}
 	_, _ = w.WriteString("</host>\n</server-data>\n")
 	return w.Flush()
+}
+
+// opened takes away the end of an element, so that more can be written into it.
+func opened(raw []byte) []byte {
+	if inside, empty := bytes.CutSuffix(raw, []byte("/>")); empty {
+		return append(inside, '>')
+	}
+	return raw[:bytes.LastIndex(raw, []byte("</"))]
+}
+
+// writeArchive writes the messages as they come (XEP-0227 §4.11).
+func (u *User) writeArchive(w *bufio.Writer) error {
+	if u.Archive == nil {
+		return nil
+	}
+	begin, end := "<archive xmlns='"+nsMAM+"'>\n", ""
+	for m, err := range u.Archive {
+		if err != nil {
+			return err
+		}
+		forwarded := element(nsForward, "forwarded")
+		forwarded.Nodes = []*scan.Node{element(nsDelay, "delay", "stamp", m.At().Format(time.RFC3339Nano))}
+		if err := addRaw(forwarded, m.Stanza); err != nil {
+			return err
+		}
+		result := element(nsArchive, "result", "id", strconv.FormatInt(m.ID, 10))
+		result.Nodes = []*scan.Node{forwarded}
+		_, _ = w.Write(append(result.AppendXML([]byte(begin), nsMAM), '\n'))
+		begin, end = "", "</archive>"
+	}
+	_, _ = w.WriteString(end)
+	return nil
 }
 
 // element makes a node; attrs are names and values, of which empty ones are left out.
@@ -101,7 +143,26 @@ func (u *User) node(domain string) (*scan.Node, error) {
 		last.Nodes = append(last.Nodes, element(nsDelay, "delay", "from", domain, "stamp", m.At.UTC().Format(time.RFC3339Nano)))
 	}
 	add(offline)
+	if p := u.Preferences; p != nil {
+		n.Nodes = append(n.Nodes, preferencesNode(p))
+	}
 	return n, nil
+}
+
+// preferencesNode has the form of XEP-0441 §2. XEP-0227 has none of its own.
+func preferencesNode(p *uc.ArchivePreferences) *scan.Node {
+	n := element(nsArchive, "prefs", "default", p.Standard)
+	for _, list := range []struct {
+		name string
+		jids []string
+	}{{"always", p.Always}, {"never", p.Never}} {
+		el := element(nsArchive, list.name)
+		for _, jid := range list.jids {
+			el.Nodes = append(el.Nodes, textElement(nsArchive, "jid", jid))
+		}
+		n.Nodes = append(n.Nodes, el)
+	}
+	return n
 }
 
 func addRaw(to *scan.Node, raw []byte) error {
@@ -156,6 +217,23 @@ func when(is bool, text string) string {
 	return ""
 }
 
+// addPeople writes who else may do what with a node, and who has subscribed (XEP-0227 §4.10.1).
+func addPeople(to *scan.Node, n *pubsub.Node) {
+	affiliations := element(nsPubsubOwner, "affiliations", "node", n.Name)
+	for _, jid := range slices.Sorted(maps.Keys(n.Affiliations)) {
+		affiliations.Nodes = append(affiliations.Nodes, element(nsPubsubOwner, "affiliation", "jid", jid, "affiliation", string(n.Affiliations[jid])))
+	}
+	subscriptions := element(nsPubsubOwner, "subscriptions", "node", n.Name)
+	for _, jid := range n.Subscribers {
+		subscriptions.Nodes = append(subscriptions.Nodes, element(nsPubsubOwner, "subscription", "jid", jid, "subscription", "subscribed"))
+	}
+	for _, el := range []*scan.Node{affiliations, subscriptions} {
+		if len(el.Nodes) > 0 {
+			to.Nodes = append(to.Nodes, el)
+		}
+	}
+}
+
 // addNodes writes the configuration of the nodes, then their items.
 func (u *User) addNodes(add func(*scan.Node)) error {
 	configs, all := element(nsPubsubOwner, "pubsub"), element(nsPubsub, "pubsub")
@@ -180,6 +258,7 @@ func (u *User) addNodes(add func(*scan.Node)) error {
 		configure := element(nsPubsubOwner, "configure", "node", node.Name)
 		configure.Nodes = []*scan.Node{x}
 		configs.Nodes = append(configs.Nodes, configure)
+		addPeople(configs, n)
 		items := element(nsPubsub, "items", "node", node.Name)
 		for _, it := range u.Items {
 			if it.Node != node.Name {

@@ -117,3 +117,28 @@ func testArchivePreferences(t *testing.T, open func() Store) {
 	must(t, s.PutArchivePreferences(t.Context(), p))
 	want(t, "by user", must1(s.ArchivePreferences(t.Context()))(t), []uc.ArchivePreferences{p, {User: 2, Standard: "always"}})
 }
+
+func testArchiveMoves(t *testing.T, open func() Store) {
+	s := open()
+	ctx := t.Context()
+	list := archived(t, s)
+	one := uc.Archive{User: 1}
+	want(t, "a page by number", must1(s.ArchivedAfter(ctx, one, 0, 60, 1<<20))(t), list[:60])
+	want(t, "the next", must1(s.ArchivedAfter(ctx, one, 60, 1000, 1<<20))(t), list[60:])
+	want(t, "a page by size", must1(s.ArchivedAfter(ctx, one, 10, 100, 1))(t), list[10:11])
+	want(t, "behind the end", len(must1(s.ArchivedAfter(ctx, one, 200, 100, 1))(t)), 0)
+
+	message := func(user uc.UserID, id int64, text string) uc.ArchivedMessage {
+		return uc.ArchivedMessage{Archive: uc.Archive{User: user}, ID: id, Peer: "x@y", Stanza: []byte(text)}
+	}
+	// Three of the same time, of which the first is like none that is there.
+	file := []uc.ArchivedMessage{message(2, 3, "b"), message(2, 3, "c"), message(2, 3, "a"), message(2, 9, "e"), message(1, 300, "d")}
+	want(t, "imported", must1(s.ImportArchived(ctx, file))(t), 5)
+	want(t, "and not again", must1(s.ImportArchived(ctx, file[:2]))(t), 0)
+	want(t, "nor the rest", must1(s.ImportArchived(ctx, file[3:]))(t), 0)
+	want(t, "where they are", must1(s.ArchivedAfter(ctx, uc.Archive{User: 2}, 0, 100, 1<<20))(t), []uc.ArchivedMessage{
+		message(2, 3, "a"), message(2, 4, "b"), message(2, 5, "c"), message(2, 6, "a"), message(2, 9, "e"),
+	})
+	_, err := s.ImportArchived(ctx, []uc.ArchivedMessage{message(9, 1, "a")})
+	wantKind(t, "of a stranger", err, uc.ErrNotFound)
+}

@@ -55,6 +55,8 @@ type Store interface {
 	TrimArchive(ctx context.Context, of uc.Archive, keep, limit int) (int64, error)
 	DeleteArchived(ctx context.Context, before int64, limit int) (int64, error)
 	Archived(ctx context.Context, q uc.ArchiveQuery) (uc.ArchivePage, error)
+	ArchivedAfter(ctx context.Context, of uc.Archive, after int64, limit, size int) ([]uc.ArchivedMessage, error)
+	ImportArchived(ctx context.Context, list []uc.ArchivedMessage) (int, error)
 	ArchivePreferences(ctx context.Context) ([]uc.ArchivePreferences, error)
 	PutArchivePreferences(ctx context.Context, p uc.ArchivePreferences) error
 
@@ -108,6 +110,7 @@ func Run(t *testing.T, empty Opener) {
 		{"Blocked", testBlocked},
 		{"Private", testPrivate},
 		{"Archive", testArchive},
+		{"ArchiveMoves", testArchiveMoves},
 		{"ArchiveRetention", testArchiveRetention},
 		{"ArchivePreferences", testArchivePreferences},
 		{"Pubsub", testPubsub},
