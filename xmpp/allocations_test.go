@@ -109,7 +109,7 @@ func (c *crowd) allocations(i int, stanza []byte, after func(*crowd)) float64 {
 	})
 	for _, s := range c.unread {
 		s.end(errShutdown)
-		c.server.serving.Go(s.serve)
+		c.server.begin(s)
 	}
 	return got
 }

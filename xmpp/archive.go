@@ -168,10 +168,11 @@ func (a *archive) withdraw(f filed) {
 // put puts a message in line for its sender, its recipient or both; nil is for neither. It appends the ID
 // that the message has in the recipient's archive to dst, as clients are told it. IDs rise in the order of
 // the line, so that whoever has read up to one does not miss a message later.
-func (a *archive) put(dst []byte, from, to *archiveRow, stanza []byte) ([]byte, filed) {
+func (a *archive) put(r *reader, dst []byte, from, to *archiveRow, stanza []byte) ([]byte, filed) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.stanzas) >= archiveLine && !a.closed {
+		r.mayWait()
 		a.changed.Wait()
 	}
 	if a.closed {
@@ -274,7 +275,7 @@ func (s *Server) archiveMessage(b *batch, own *account, from *archiveRow, to arc
 	stanza := b.scratch
 	switch {
 	case !received:
-		_, f = s.archive.put(nil, from, nil, stanza)
+		_, f = s.archive.put(b.reader, nil, from, nil, stanza)
 		return stanza, f
 	case !sent:
 		from = nil
@@ -282,7 +283,7 @@ func (s *Server) archiveMessage(b *batch, own *account, from *archiveRow, to arc
 	b.scratch = append(b.scratch, stanza[:end]...)
 	b.scratch = append(b.scratch, "<stanza-id xmlns='"+nsStanzaID+"' by='"...)
 	b.scratch = append(scan.AppendEscaped(b.scratch, recipient.bare), "' id='"...)
-	b.scratch, f = s.archive.put(b.scratch, from, &to, stanza)
+	b.scratch, f = s.archive.put(b.reader, b.scratch, from, &to, stanza)
 	b.scratch = append(append(b.scratch, "'/>"...), stanza[end:n]...)
 	return b.scratch[n:], f
 }

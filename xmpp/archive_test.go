@@ -74,7 +74,7 @@ func TestArchiveOrder(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 500 {
-				a.put(nil, nil, &archiveRow{user: anna, peer: "ben@example.org"}, []byte("<message/>"))
+				a.put(nil, nil, nil, &archiveRow{user: anna, peer: "ben@example.org"}, []byte("<message/>"))
 			}
 		})
 	}
@@ -105,7 +105,7 @@ func TestArchiveOutage(t *testing.T) {
 		if i%7 == 3 {
 			user = gone
 		}
-		a.put(nil, nil, &archiveRow{user: user, peer: "x"}, fmt.Appendf(nil, "<message id='%d'/>", i))
+		a.put(nil, nil, nil, &archiveRow{user: user, peer: "x"}, fmt.Appendf(nil, "<message id='%d'/>", i))
 	}
 	a.sync()
 	page, err := w.store.Archived(t.Context(), uc.ArchiveQuery{Archive: uc.Archive{User: anna}, Max: 100})
@@ -161,6 +161,6 @@ func TestArchivedMessageAllocates(t *testing.T) {
 	t.Logf("%.1f allocations", got)
 	for i := range 2 {
 		c.session(i).end(errShutdown)
-		c.server.serving.Go(c.session(i).serve)
+		c.server.begin(c.session(i))
 	}
 }

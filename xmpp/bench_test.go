@@ -72,7 +72,7 @@ func (c *crowd) connectAs(login, resource string, serve, overTLS bool) net.Conn 
 	s := c.server.accountByLogin(login).byResource(resource)
 	s.attach(bound, wire)
 	if serve {
-		c.server.serving.Go(s.serve)
+		c.server.begin(s)
 	} else {
 		c.unread = append(c.unread, s)
 	}
@@ -136,7 +136,7 @@ func BenchmarkRoute(b *testing.B) {
 	}
 	b.StopTimer()
 	for i := range 2 {
-		c.server.serving.Go(c.session(i).serve)
+		c.server.begin(c.session(i))
 	}
 }
 

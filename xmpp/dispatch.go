@@ -155,6 +155,7 @@ func index(table []row) map[rowKey]handler {
 func (r *request) dispatch() {
 	var err error
 	if r.forRooms() {
+		r.batch.mayWait()
 		err = r.inRooms()
 	} else if r.head.Kind == scan.IQ {
 		err = r.dispatchIQ()
@@ -193,6 +194,7 @@ func (r *request) dispatchIQ() error {
 		return nil
 	}
 	if h := rows[rowKey{scan.IQ, typ, at, string(r.head.ChildNS)}]; h != nil {
+		r.batch.mayWait()
 		r.awaitStored() // an answer says that what was sent before was handled
 		return h(r)
 	}

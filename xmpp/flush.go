@@ -12,6 +12,7 @@ import (
 // them at its end. It belongs to one goroutine at a time.
 type batch struct {
 	server  *Server
+	reader  *reader // whose it is; nil if it is not a reader's
 	dirty   []*session
 	slow    *session // a session whose queue has grown beyond the soft cap, if any
 	op      writeOp
@@ -37,13 +38,16 @@ func (s *Server) newBatch() *batch {
 // done flushes the batch and gives it back.
 func (b *batch) done() {
 	b.flush()
-	b.server, b.slow, b.request, b.kept = nil, nil, request{}, 0
+	b.server, b.reader, b.slow, b.request, b.kept = nil, nil, nil, request{}, 0
 	b.turn = turn{}
 	if cap(b.scratch) > keepSize {
 		b.scratch = nil
 	}
 	batches.Put(b)
 }
+
+// mayWait is called before the batch's goroutine does something that may wait.
+func (b *batch) mayWait() { b.reader.mayWait() }
 
 // turnBy is called by who goes through a lot of stanzas for each, with its length, and rests when that was enough. What
 // was kept is written before the next ones follow, so that messages of others do not stand in a long line behind them.
@@ -53,6 +57,7 @@ func (b *batch) turnBy(n int) {
 	}
 	if b.turn.done += n; b.turn.over() {
 		b.flush()
+		b.mayWait()
 		rest(b.turn.took())
 		b.server.keeping.await(b.kept)
 		b.turn = turn{}
@@ -135,6 +140,7 @@ func (b *batch) breathe(patience time.Duration) {
 	b.flush()
 	if slow := b.slow; slow != nil {
 		b.slow = nil
+		b.mayWait()
 		slow.queue.waitBelow(b.server.cfg.QueueSoft, patience)
 	}
 }
@@ -144,6 +150,7 @@ func (b *batch) breathe(patience time.Duration) {
 func (b *batch) pace(c *session) {
 	if c.queue.longer(b.server.cfg.QueueSoft) {
 		b.flush()
+		b.mayWait()
 		if !c.queue.waitBelow(b.server.cfg.QueueSoft/2, b.server.cfg.WriteTimeout) {
 			c.end(errQueueFull)
 		}

@@ -241,17 +241,7 @@ func (g *gathered) release() error {
 // may be left lying until something else comes.
 func TestRecordsAtOnce(t *testing.T) {
 	w := start(t)
-	dialer := net.Dialer{}
-	raw, err := dialer.DialContext(t.Context(), "tcp", w.direct.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gathered{Conn: raw}
-	c := &client{conn: tls.Client(g, &tls.Config{InsecureSkipVerify: true, ServerName: testDomain, NextProtos: []string{"xmpp-client"}})}
-	t.Cleanup(func() { raw.Close() })
-	if err := c.negotiate(t.Context(), "anna", "a"); err != nil {
-		t.Fatal(err)
-	}
+	c, g := w.gathering(t)
 	for n := pollMax - 3; n <= pollMax+3; n++ {
 		g.hold = true
 		for i := range n {
@@ -264,6 +254,23 @@ func TestRecordsAtOnce(t *testing.T) {
 			c.expect(t, fmt.Sprintf("id='%d-%d'", n, i))
 		}
 	}
+}
+
+// gathering logs Anna in on a connection whose writes can be held back and made together.
+func (w *world) gathering(t *testing.T) (*client, *gathered) {
+	t.Helper()
+	dialer := net.Dialer{}
+	raw, err := dialer.DialContext(t.Context(), "tcp", w.direct.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gathered{Conn: raw}
+	c := &client{conn: tls.Client(g, &tls.Config{InsecureSkipVerify: true, ServerName: testDomain, NextProtos: []string{"xmpp-client"}})}
+	t.Cleanup(func() { raw.Close() })
+	if err := c.negotiate(t.Context(), "anna", "a"); err != nil {
+		t.Fatal(err)
+	}
+	return c, g
 }
 
 // TestStanzaInPieces sends every byte in a TLS record of its own.

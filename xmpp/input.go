@@ -1,27 +1,37 @@
 package xmpp
 
-import "time"
+import (
+	"errors"
+	"time"
 
-// input is what was read from a client and not yet handled. Between stanzas it holds no buffer: it waits
-// for the socket to become readable, or under TLS for one byte, and takes a buffer only then.
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+// input is what was read from a client and not yet handled. Between stanzas it holds no buffer. It is a reader's, and
+// one session's at a time.
 type input struct {
 	session *session
+	reader  *reader // nil in tests that have none
+	scanner *scan.Scanner
 	buf     []byte // from a pool while it is not bigger than readSize; nil between stanzas
 	from    int    // before it everything is handled
-	one     [1]byte
-	parked  parkedRead
-	timed   bool // a read deadline runs, because a stanza has begun
-	whole   bool // a stanza was completed since the deadline was set
-	got     int  // bytes that TLS has yielded since the session last parked
-	turn    turn // since the reader last waited
+	timed   bool   // a read deadline runs, because a stanza has begun
+	whole   bool   // a stanza was completed since the deadline was set
+	turn    turn   // since the reader last waited
 }
 
 func newInput(c *session) *input {
-	in := &input{session: c}
+	in := &input{scanner: c.newScanner()}
+	in.begin(c)
+	return in
+}
+
+// begin makes the input one of a session. What it was before has come to the end of a stanza.
+func (in *input) begin(c *session) {
+	*in = input{session: c, reader: in.reader, scanner: in.scanner}
 	if len(c.rest) > 0 {
 		in.buf, c.rest = c.rest, nil
 	}
-	return in
 }
 
 func (in *input) bytes() []byte { return in.buf[in.from:] }
@@ -46,9 +56,14 @@ func (in *input) more() error {
 	if err := in.deadline(true); err != nil {
 		return err
 	}
-	in.makeRoom()
+	if in.makeRoom(); c.watched {
+		if n, err := in.try(); n > 0 || !errors.Is(err, wouldWait{}) {
+			return err
+		}
+	}
+	in.reader.mayWait()
 	n, err := c.conn.Read(in.buf[len(in.buf):cap(in.buf)])
-	in.buf, in.got = in.buf[:len(in.buf)+n], in.got+n
+	in.buf = in.buf[:len(in.buf)+n]
 	if n > 0 {
 		return nil
 	}
@@ -75,26 +90,40 @@ func (in *input) deadline(on bool) error {
 // pollMax bounds the records that are handled in one burst.
 const pollMax = 64
 
-// recordMax is more than TLS adds to the content of a record (RFC 8446 §5.2: 22 bytes with AEAD).
-const recordMax = 64
-
-// poll adds what TLS has received besides, without waiting, and reports whether that was anything. TLS is
+// poll adds what has been received besides, without waiting, and reports whether that was anything. TLS is
 // read a record at a time; answering each by itself would make every burst fall apart into single
 // stanzas, here and, by its answers, at the other end.
 func (in *input) poll() bool {
 	c := in.session
-	if c.tls == nil || c.wire.raw == nil || in.buf == nil || c.wire.got-in.got <= recordMax {
+	if c.tls == nil || !c.watched || in.buf == nil || c.wire.quiet(true) {
 		return false
 	}
 	if in.from == len(in.buf) {
 		in.buf, in.from = in.buf[:0], 0
 	}
 	in.makeRoom()
-	c.wire.polling = true
-	n, _ := c.conn.Read(in.buf[len(in.buf):cap(in.buf)]) // an error comes again when it is waited for
-	c.wire.polling = false
-	in.buf, in.got = in.buf[:len(in.buf)+n], in.got+n
+	n, _ := in.try() // an error comes again when it is waited for
 	return n > 0
+}
+
+// try reads once without waiting. It returns wouldWait if there is nothing to read.
+func (in *input) try() (n int, err error) {
+	c := in.session
+	room := in.buf[len(in.buf):cap(in.buf)]
+	c.wire.polling = true
+	n, err = c.conn.Read(room)
+	c.wire.polling = false
+	in.buf = in.buf[:len(in.buf)+n]
+	if n > 0 {
+		if n < len(room) {
+			c.wire.records.used()
+		}
+		return n, nil
+	}
+	if errors.Is(err, wouldWait{}) {
+		c.wire.records.usedAll()
+	}
+	return 0, err
 }
 
 // makeRoom moves the unfinished stanza to the front of the buffer and makes the buffer longer if it is full.
@@ -113,43 +142,50 @@ func (in *input) makeRoom() {
 	in.buf = longer
 }
 
-// park waits for the first bytes of the next stanza without holding a buffer. It returns errQuiet if they
-// take so long that the reader is to leave.
+// park reads the first bytes of the next stanza. If there are none it returns errQuiet, or waits for them if the
+// socket cannot be watched.
 func (in *input) park() error {
 	c := in.session
-	c.waits.Add(1)
-	c.reader.Store(readerWaiting)
-	err := in.wait()
-	if c.reader.Swap(readerBusy) == readerLeaving {
-		return in.waited(err)
+	if !c.beWatched() {
+		return in.wait()
 	}
-	return err
+	if c.wire.quiet(c.tls != nil) && !c.hungUp.Load() {
+		return errQuiet
+	}
+	in.buf = takeReadBuffer()
+	for {
+		n, err := in.try()
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			in.free()
+			if errors.Is(err, wouldWait{}) {
+				return errQuiet
+			}
+			return err
+		}
+	}
 }
 
+// wait waits for the first byte of the next stanza without holding a buffer.
 func (in *input) wait() error {
-	c := in.session
-	if c.tls == nil && c.wire.raw != nil {
-		buf, err := in.parked.read(c.wire.raw)
-		if in.buf = buf; in.parked.waited {
-			in.turn = turn{}
-		}
-		return err
-	}
-	in.turn = turn{} // all that was there has been polled
+	in.reader.mayWait()
+	in.turn = turn{}
+	var one [1]byte
 	for {
-		c.wire.got, in.got = 0, 1
-		if n, err := c.conn.Read(in.one[:]); n == 0 {
+		if n, err := in.session.conn.Read(one[:]); n == 0 {
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		if !isSpace(in.one[0]) {
+		if !isSpace(one[0]) {
 			break
 		}
-		// A keep-alive (RFC 6120 §4.6.1) may be all there is in its TLS record.
+		// A keep-alive (RFC 6120 §4.6.1) may be all there is.
 	}
-	in.buf = append(takeReadBuffer(), in.one[0])
+	in.buf = append(takeReadBuffer(), one[0])
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, cfg *negotiate.Conf
 	})
 }
 
-// negotiate logs a client in and starts its reader on a fresh stack: that of the negotiation has grown.
+// negotiate logs a client in and leaves the session to the readers.
 func (s *Server) negotiate(conn net.Conn, place *admission.Place, cfg *negotiate.Config) {
 	w := newWire(conn)
 	var resumed *session
@@ -56,7 +56,7 @@ func (s *Server) negotiate(conn net.Conn, place *admission.Place, cfg *negotiate
 	c := s.router.session([]byte(bound.JID.String())) // put there by bindResource
 	c.attach(bound, w)
 	c.log.Info("xmpp: session began", "address", place.From, "mechanism", bound.Mechanism)
-	s.serving.Go(c.serve)
+	s.begin(c)
 }
 
 // spareDescriptors are left to the database, the telephones and the files.

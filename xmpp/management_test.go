@@ -313,7 +313,7 @@ func TestAsksAndGivesUp(t *testing.T) {
 		s := w.server.accountByLogin("anna").byResource("r")
 		wire := newWire(far)
 		s.attach(&negotiate.Bound{Conn: wire}, wire)
-		w.server.serving.Go(s.serve)
+		w.server.begin(s)
 		c := &client{conn: near, scanner: scan.New(scan.DefaultLimits)}
 		_, _ = io.WriteString(near, "<enable xmlns='urn:xmpp:sm:3' resume='1' max='7'/>")
 		c.expect(t, "<enabled", "max='7'")

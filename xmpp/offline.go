@@ -24,6 +24,7 @@ func (s *Server) keep(ctx context.Context, b *batch, a *account, raw []byte, at 
 	if !worthKeeping(raw) {
 		return nil
 	}
+	b.mayWait()
 	if err := a.reserve(ctx, s, len(raw)); err != nil {
 		return err
 	}

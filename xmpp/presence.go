@@ -20,6 +20,9 @@ func (r *request) available() error {
 		return err
 	}
 	c, a := r.from, r.from.account
+	if !c.available.Load() {
+		r.batch.mayWait() // for what is loaded for a client that begins
+	}
 	p.raw = scan.AppendStamped(make([]byte, 0, len(r.raw)+len(c.jid)+8), r.raw, &r.head, c.jidBytes, nil)
 	p.since = time.Now()
 	r.server.loadPhoto(a)
@@ -53,6 +56,7 @@ func (r *request) available() error {
 	}
 	r.heardCaps(p.caps, initial)
 	if wasNegative && p.priority >= 0 {
+		r.batch.mayWait()
 		r.server.drainOffline(r.server.ctx, r.batch, c) // RFC 6121 §8.5.2.1.2, XEP-0160 §3
 	}
 	return nil
@@ -64,6 +68,7 @@ func (r *request) unavailable() error {
 		return r.directedPresence(false)
 	}
 	raw := scan.AppendStamped(nil, r.raw, &r.head, r.from.jidBytes, nil)
+	r.batch.mayWait()
 	r.server.becomeUnavailable(r.batch, r.from, raw)
 	return nil
 }

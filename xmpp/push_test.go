@@ -64,7 +64,7 @@ func (w *world) pipe(t *testing.T, login, resource string) *client {
 	s := w.server.accountByLogin(login).byResource(resource)
 	wire := newWire(far)
 	s.attach(&negotiate.Bound{Conn: wire}, wire)
-	w.server.serving.Go(s.serve)
+	w.server.begin(s)
 	return &client{conn: near, scanner: scan.New(scan.DefaultLimits), jid: s.jid}
 }
 

@@ -8,49 +8,6 @@ import (
 	"syscall"
 )
 
-// parkedRead reads from a socket, and takes a buffer only when there is something to read.
-type parkedRead struct {
-	buf    []byte
-	err    error
-	waited bool // there was nothing to read at first
-	fn     func(fd uintptr) bool
-}
-
-func (r *parkedRead) read(raw syscall.RawConn) ([]byte, error) {
-	if r.fn == nil {
-		r.fn = r.try
-	}
-	r.buf, r.err, r.waited = nil, nil, false
-	err := raw.Read(r.fn)
-	buf := r.buf
-	r.buf = nil
-	return buf, errors.Join(err, r.err)
-}
-
-// try returns false to wait until the socket is readable.
-func (r *parkedRead) try(fd uintptr) bool {
-	buf := takeReadBuffer()
-	for {
-		n, err := syscall.Read(int(fd), buf[:cap(buf)])
-		if n > 0 {
-			r.buf = buf[:n]
-			return true
-		}
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		giveReadBuffer(buf)
-		if errors.Is(err, syscall.EAGAIN) {
-			r.waited = true
-			return false
-		}
-		if r.err = err; err == nil {
-			r.err = io.EOF
-		}
-		return true
-	}
-}
-
 // polledRead reads what a socket has, without waiting.
 type polledRead struct {
 	p  []byte

@@ -186,7 +186,6 @@ func (c *session) sayMoved() {
 func (c *session) relink(r *resumption, l link) {
 	c.moved.Store(false)
 	c.use(l)
-	c.scanner = c.newScanner()
 	c.awaitStored()
 	e := newElement("resumed").attr("xmlns", nsManagement).attr("previd", r.token)
 	e.attr("h", strconv.FormatUint(uint64(c.handled), 10)).close("resumed")
@@ -205,6 +204,8 @@ func (c *session) use(l link) {
 	c.linkMu.Lock()
 	c.wire, c.conn, c.rest = l.wire, l.bound.Conn, l.bound.Rest
 	c.tls, _ = l.bound.Conn.(*tls.Conn)
+	c.watched = false
+	c.hungUp.Store(false)
 	c.linkMu.Unlock()
 	_ = l.wire.SetDeadline(time.Time{}) // the end of the negotiation may have left one
 	c.attached.Store(true)
@@ -227,7 +228,9 @@ func (c *session) lost(w *wire, reason error) {
 		return
 	}
 	_ = w.Close() // the reader finds out
-	c.wakeIdle()
+	if c.ready() {
+		c.server.readers.add(c)
+	}
 }
 
 // deliverTo hands the connection of a granted claim to the session.

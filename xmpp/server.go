@@ -43,24 +43,26 @@ type Server struct {
 	publishers publishers
 	gate       *admission.Gate
 	flushers   flushers
-	idle       idleWatch
-	serveAgain func(*session) // (*session).serve; by its name the tables of handlers would refer to themselves
-	notifier   *notifier
-	lastSeen   *lastSeen
-	since      time.Time // when the server began
-	queued     queued
-	dialled    *dialled
-	motd       atomic.Pointer[motd] // nil if there is none
-	stopping   atomic.Bool          // an administrator has asked for it
-	dnd        *dndSwitch
-	pushes     pusher
-	questions  questions
-	rooms      *muc.Service
-	components *component.Service
-	federation atomic.Pointer[Carrier] // nil: no stanza leaves for other servers
-	returned   returned
-	abroad     *followersAbroad
-	delivering sync.RWMutex // read-held while a stanza from another domain is handled
+	watch      watch
+	readers    readers
+	// (*session).serve; by its name the tables of handlers would refer to themselves
+	serveSession func(*session, *reader)
+	notifier     *notifier
+	lastSeen     *lastSeen
+	since        time.Time // when the server began
+	queued       queued
+	dialled      *dialled
+	motd         atomic.Pointer[motd] // nil if there is none
+	stopping     atomic.Bool          // an administrator has asked for it
+	dnd          *dndSwitch
+	pushes       pusher
+	questions    questions
+	rooms        *muc.Service
+	components   *component.Service
+	federation   atomic.Pointer[Carrier] // nil: no stanza leaves for other servers
+	returned     returned
+	abroad       *followersAbroad
+	delivering   sync.RWMutex // read-held while a stanza from another domain is handled
 
 	ctx             context.Context // ends when Shutdown has ended the sessions
 	cancel          context.CancelFunc
@@ -94,7 +96,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	gate := admission.New(withinDescriptors(cfg.MaxConnections, descriptors()), cfg.MaxHalfOpen)
 	s := &Server{cfg: cfg, deps: deps, log: deps.Log, router: newRouter(), gate: gate, since: time.Now()}
-	s.serveAgain = (*session).serve
+	s.serveSession = (*session).serve
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.negotiating, s.stopNegotiating = context.WithCancel(s.ctx)
 	s.commands = newCommandSessions(cfg.CommandTimeout)
@@ -114,6 +116,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	// Subscribed before the snapshot is read, so that no change falls between the two.
 	s.events = deps.Bus.Subscribe(followLimit, uc.DirectoryChanged{}, uc.PresenceChanged{}, uc.ProfileSwitched{}, uc.CallChanged{})
 	s.groups.Store(newGroups(deps.Directory.Snapshot(), cfg.Domain))
+	s.startReaders(s.ctx)
 	s.flushers = startFlushers(s.ctx, &s.workers)
 	s.notifier = newNotifier(s)
 	s.dnd = newDNDSwitch(s)
@@ -125,7 +128,6 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.workers.Go(s.notifier.run)
 	s.workers.Go(s.follow)
 	s.workers.Go(s.tellReturned)
-	s.workers.Go(func() { s.sweep(s.ctx) })
 	if s.archive != nil {
 		s.workers.Go(func() { s.archive.run(s.ctx) })
 		s.workers.Go(func() { s.archive.expire(s.ctx, cfg.Archive) })

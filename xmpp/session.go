@@ -35,17 +35,16 @@ type session struct {
 
 	queue   queue
 	trace   trace
-	scanner *scan.Scanner // nil while there is no reader
-	rest    []byte        // what came behind the bind request
-	handled uint32        // stanzas since the client wanted them counted (XEP-0198 §4); the reader's
-	filed   uint64        // up to where the line of the archive holds what the client has sent; the reader's
-	roomed  uint64        // the same for the line of the rooms
-	kept    uint64        // and for that of messages to users who are away
-	rate    rate          // how fast the client may send; the reader's
+	rest    []byte // what came behind the bind request
+	handled uint32 // stanzas since the client wanted them counted (XEP-0198 §4); the reader's
+	filed   uint64 // up to where the line of the archive holds what the client has sent; the reader's
+	roomed  uint64 // the same for the line of the rooms
+	kept    uint64 // and for that of messages to users who are away
+	rate    rate   // how fast the client may send; the reader's
 
-	reader atomic.Int32  // its state
-	waits  atomic.Uint32 // how often the reader has waited for a stanza
-	swept  uint32        // the same at the last sweep
+	reader  atomic.Int32 // its state
+	hungUp  atomic.Bool  // the client has closed the connection, or it broke
+	watched bool         // the connection has its reports; the reader's
 
 	attached atomic.Bool // wire, conn, tls and rest are set
 
@@ -93,7 +92,6 @@ func (s *Server) newSession(a *account, resource string) *session {
 		jid: a.bare + "/" + resource, resource: resource, since: time.Now(),
 		gone: make(chan struct{}), rate: newRate(s.cfg.MaxRate),
 	}
-	c.scanner = c.newScanner()
 	c.jidBytes = []byte(c.jid)
 	c.log = sessionLog{c}
 	c.trace.bodies = s.cfg.TraceBodies
@@ -120,34 +118,38 @@ func (c *session) letFlow() {
 	}
 }
 
-// serve reads until the session ends, then tears it down. It is the session's reader goroutine. It may leave
-// in between while the client says nothing.
-func (c *session) serve() {
+// serve reads and handles what the client sends, until the client is quiet or the session has ended. Only one reader
+// does at a time.
+func (c *session) serve(r *reader) {
+	c.wire.drained = false
 	for {
-		err := c.guardedRead()
+		err := c.guardedRead(r)
 		if errors.Is(err, errQuiet) {
 			if c.retire() {
-				return // another reader goes on
+				return
 			}
 			continue
 		}
+		r.mayWait()
 		if !c.hibernate(err) {
 			c.end(err)
 			break
 		}
+		r.input = nil // it may be in the middle of a stanza
 	}
 	c.teardown()
+	c.server.serving.Done()
 }
 
 // guardedRead keeps a fault in a handler from taking the other sessions with it.
-func (c *session) guardedRead() (err error) {
+func (c *session) guardedRead(r *reader) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("xmpp: handler panicked", "panic", p, "stack", stackOf())
 			err = stream.InternalServerError
 		}
 	}()
-	return c.read()
+	return c.read(r.inputOf(c))
 }
 
 // end makes the session end. The first reason counts. It returns at once; the reader does the rest.
@@ -203,6 +205,7 @@ func (c *session) teardown() {
 	}
 	c.server.saveUnacked(c)
 	c.linger(reason)
+	c.server.watch.forget(c)
 	_ = c.wire.Close()
 	c.log.Info("xmpp: session ended", "cause", reason)
 }
@@ -291,8 +294,7 @@ func (c *session) drainTLS(waiting []byte, deadline time.Time) error {
 }
 
 // read handles what the client sends until the stream ends.
-func (c *session) read() error {
-	in := newInput(c)
+func (c *session) read(in *input) error {
 	defer in.free()
 	for {
 		slowed, err := c.handleInput(in)
@@ -300,6 +302,7 @@ func (c *session) read() error {
 			return err
 		}
 		if slowed {
+			in.reader.mayWait()
 			err = c.waitForRate()
 		} else {
 			err = in.more()
@@ -327,6 +330,7 @@ const senderPause = 50 * time.Millisecond
 // are left because the client sends too many.
 func (c *session) handleInput(in *input) (slowed bool, err error) {
 	b := c.server.newBatch()
+	b.reader = in.reader
 	defer b.done()
 	if in.turn.done == 0 {
 		in.turn.began = b.now()
@@ -345,6 +349,7 @@ func (c *session) handleInput(in *input) (slowed bool, err error) {
 	}
 	b.breathe(senderPause)
 	if worked > 0 {
+		b.mayWait()
 		rest(worked)
 		c.server.keeping.await(c.kept) // so that messages of others do not stand in a long line behind them
 	}
@@ -358,7 +363,7 @@ func (c *session) handleRead(in *input, b *batch) (slowed bool, err error) {
 		if !c.rate.take() {
 			return true, nil
 		}
-		head, raw, n, err := c.scanner.Next(in.bytes())
+		head, raw, n, err := in.scanner.Next(in.bytes())
 		if err != nil {
 			in.used(n, false)
 			if errors.Is(err, scan.ErrIncomplete) {

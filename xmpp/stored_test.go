@@ -102,7 +102,7 @@ func TestRefusedIsNotArchived(t *testing.T) {
 	}
 	// The same when it has been written meanwhile.
 	archive := w.server.archive
-	_, f := archive.put(nil, nil, &archiveRow{user: carl, peer: "x"}, []byte("<message/>"))
+	_, f := archive.put(nil, nil, nil, &archiveRow{user: carl, peer: "x"}, []byte("<message/>"))
 	archive.sync()
 	archive.withdraw(f)
 	if got := w.archived(uc.Archive{User: carl}); len(got) != 0 {
@@ -115,9 +115,9 @@ func TestArchiveQuota(t *testing.T) {
 	w := start(t, withArchive, func(c *Config) { c.ArchiveQuota = 20 })
 	a := w.server.archive
 	for i := range 100 {
-		a.put(nil, nil, &archiveRow{user: anna, peer: "x"}, fmt.Appendf(nil, "<message><body>%d</body></message>", i))
+		a.put(nil, nil, nil, &archiveRow{user: anna, peer: "x"}, fmt.Appendf(nil, "<message><body>%d</body></message>", i))
 		if i < 10 {
-			a.put(nil, nil, &archiveRow{user: ben, peer: "x"}, []byte("<message/>"))
+			a.put(nil, nil, nil, &archiveRow{user: ben, peer: "x"}, []byte("<message/>"))
 		}
 		a.sync()
 	}

@@ -28,6 +28,7 @@ func (r *request) subscription() error {
 	if typ == "subscribed" && dest.account != nil && s.groups.Load().share(a.user, dest.account.user) && !s.asked(a, dest.bare) {
 		return nil // members of a shared group need no approval
 	}
+	r.batch.mayWait()
 	// RFC 6121 §3.1.2: from and to are bare addresses.
 	raw := scan.AppendStamped(nil, r.raw, &r.head, []byte(a.bare), []byte(dest.bare))
 	unwanted, err := r.screenPresence(dest)

@@ -20,11 +20,12 @@ type wire struct {
 
 	poll    polledRead
 	polling bool // Read does not wait; belongs to the reader, as all of these
-	got     int  // bytes that Read has returned since the session last parked
+	drained bool // the last Read took all that the socket had
+	records records
 
 	mu      sync.Mutex
 	collect bool
-	records []byte // encrypted, waits to be written
+	output  []byte // records that wait to be written
 }
 
 func newWire(conn net.Conn) *wire {
@@ -72,9 +73,13 @@ func (w *wire) Read(p []byte) (int, error) {
 	} else {
 		n, err = w.Conn.Read(p)
 	}
-	w.got += n
+	w.drained = n < len(p)
+	w.records.got(p[:n])
 	return n, err
 }
+
+// quiet reports whether there is nothing left to read, neither from the socket nor, if it is there, from TLS.
+func (w *wire) quiet(overTLS bool) bool { return w.drained && (!overTLS || w.records.none()) }
 
 // Write implements net.Conn.
 func (w *wire) Write(p []byte) (int, error) {
@@ -84,10 +89,10 @@ func (w *wire) Write(p []byte) (int, error) {
 		return w.Conn.Write(p)
 	}
 	defer w.mu.Unlock()
-	if w.records == nil {
-		w.records = takeBuffer()
+	if w.output == nil {
+		w.output = takeBuffer()
 	}
-	w.records = append(w.records, p...)
+	w.output = append(w.output, p...)
 	return len(p), nil
 }
 
@@ -95,16 +100,16 @@ func (w *wire) Write(p []byte) (int, error) {
 func (w *wire) sendRecords(op *writeOp) (done bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.records) == 0 {
+	if len(w.output) == 0 {
 		return true, nil
 	}
-	n, err := op.write(w, w.records)
-	if n == len(w.records) {
-		giveBuffer(w.records)
-		w.records = nil
+	n, err := op.write(w, w.output)
+	if n == len(w.output) {
+		giveBuffer(w.output)
+		w.output = nil
 		return true, err
 	}
-	w.records = w.records[:copy(w.records, w.records[n:])]
+	w.output = w.output[:copy(w.output, w.output[n:])]
 	return false, err
 }
 
@@ -112,8 +117,8 @@ func (w *wire) sendRecords(op *writeOp) (done bool, err error) {
 // TLS stream is torn and cannot be used.
 func (w *wire) sendRecordsSlowly(deadline time.Time) error {
 	w.mu.Lock()
-	records := w.records
-	w.records = nil
+	records := w.output
+	w.output = nil
 	w.mu.Unlock()
 	defer giveBuffer(records)
 	_, err := w.writeSlowly(records, deadline)

@@ -4,17 +4,15 @@ package xmpp
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 )
 
-// quiet has the server look until the session's reader has left.
+// quiet waits until the session has no reader.
 func (w *world) quiet(c *session) {
 	w.t.Helper()
-	w.eventually(func() bool {
-		c.dismiss()
-		return c.reader.Load() == readerGone
-	})
+	w.eventually(func() bool { return c.reader.Load() == readerGone })
 }
 
 // TestQuietClient has no reader, and notices nothing: neither when it is sent something nor when it speaks
@@ -52,17 +50,71 @@ func TestQuietPlainClient(t *testing.T) {
 	}
 }
 
-// TestQuietIsFound by the server itself: who waits from one sweep to the next.
-func TestQuietIsFound(t *testing.T) {
+// TestShortRecordAtOnce: a record that comes together with another one, and is too short to be missed by its length, is
+// not left lying in TLS.
+func TestShortRecordAtOnce(t *testing.T) {
 	w := start(t)
-	s := w.of(w.must("anna", "a"))
-	w.eventually(func() bool { return s.reader.Load() == readerWaiting })
-	s.sweep()
-	if s.reader.Load() != readerWaiting {
-		t.Error("the reader was told to leave at the first sweep")
+	c, g := w.gathering(t)
+	s := w.of(c)
+	for i := range 3 {
+		w.quiet(s)
+		g.hold = true
+		c.send(t, fmt.Sprintf("<iq type='get' id='%d'><ping xmlns='urn:xmpp:ping'/></iq>", i))
+		c.send(t, "<a xmlns='urn:xmpp:sm:3' h='0'/>")
+		c.send(t, " ")
+		if i == 2 {
+			c.send(t, "</stream:stream>")
+		}
+		if err := g.release(); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(t, fmt.Sprintf("id='%d'", i))
+		c.expect(t, "<failed") // nothing is counted on this stream
 	}
-	s.sweep()
-	w.eventually(func() bool { return s.reader.Load() == readerGone })
+	<-s.gone
+}
+
+// TestHangUpBehindStanza: what a client sends before it is gone is handled, and that it is gone is noticed, when both
+// come together.
+func TestHangUpBehindStanza(t *testing.T) {
+	for range 20 {
+		c := gather(t, 2, true)
+		got := make(chan int, 1)
+		go swallow(c.clients[1], "</message>", func(n int) {
+			if n > 0 {
+				got <- n
+			}
+		})
+		s := c.session(0)
+		c.quiet(s)
+		if _, err := fmt.Fprintf(c.clients[0], benchMessage, 1); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.clients[0].Close()
+		<-got
+		<-s.gone
+	}
+}
+
+// TestReadersThatWait do not keep other clients waiting, however many they are.
+func TestReadersThatWait(t *testing.T) {
+	w := start(t)
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	held := w.of(a).account
+	w.quiet(w.of(a))
+	held.pep.mu.Lock() // what a slow database would keep
+	var waiting []*client
+	for i := range 4 * runtime.GOMAXPROCS(0) {
+		c := w.must("anna", fmt.Sprintf("w%d", i))
+		c.send(t, "<iq type='get' id='v'><vCard xmlns='vcard-temp'/></iq>")
+		waiting = append(waiting, c)
+	}
+	b.send(t, chat(a.jid, "there"))
+	a.expect(t, "there")
+	held.pep.mu.Unlock()
+	for _, c := range waiting {
+		c.expect(t, "id='v'")
+	}
 }
 
 // TestQuietClientEnds when its connection does, when another client takes its place, and when the server stops.
@@ -120,8 +172,8 @@ func (q *queue) isDetached() bool {
 	return q.detached()
 }
 
-// TestDismissedDuringTraffic loses nothing, whenever a reader is told to leave.
-func TestDismissedDuringTraffic(t *testing.T) {
+// TestWokenForNothing loses nothing, whenever readers look at a client that has sent nothing.
+func TestWokenForNothing(t *testing.T) {
 	const messages = 500
 	w := start(t)
 	a, b := w.must("anna", "a"), w.must("ben", "b")
@@ -134,8 +186,8 @@ func TestDismissedDuringTraffic(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				sa.dismiss()
-				sb.dismiss()
+				sa.wakeIdle()
+				sb.wakeIdle()
 			}
 		}
 	})
