@@ -27,7 +27,11 @@ func (s *Server) ServeComponents(ctx context.Context, l net.Listener) error {
 func (s *Server) accept(ctx context.Context, l net.Listener, cfg *negotiate.Config) error {
 	//nolint:contextcheck // a session outlives the listener, and what it saves at its end outlives the server's context
 	return s.gate.Serve(ctx, l, s.log, func(conn net.Conn, place *admission.Place) {
-		s.serving.Go(func() { s.negotiate(conn, place, cfg) })
+		s.serving.Add(1)
+		s.crew.Go(func() {
+			defer s.serving.Done()
+			s.negotiate(conn, place, cfg)
+		})
 	})
 }
 

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"context"
 	"errors"
 	"runtime"
 	"sync"
@@ -34,7 +33,7 @@ type reader struct {
 func (r *reader) mayWait() {
 	if r != nil && r.pooled {
 		r.pooled = false
-		r.server.workers.Go(func() { r.server.readers.run(r.server) })
+		r.server.crew.Go(r.server.readAll)
 	}
 }
 
@@ -44,15 +43,14 @@ type readers struct {
 	line []*session
 	next int           // the first of line
 	wake chan struct{} // holds tokens, one for each reader at most, while line may not be empty
-	stop <-chan struct{}
 }
 
-// startReaders starts one reader for each processor. They end with ctx.
-func (s *Server) startReaders(ctx context.Context) {
+// startReaders starts one reader for each processor. They end with the server.
+func (s *Server) startReaders() {
 	n := runtime.GOMAXPROCS(0)
-	s.readers.wake, s.readers.stop = make(chan struct{}, n), ctx.Done()
+	s.readers.wake = make(chan struct{}, n)
 	for range n {
-		s.workers.Go(func() { s.readers.run(s) })
+		s.crew.Go(s.readAll)
 	}
 }
 
@@ -85,17 +83,17 @@ func (l *readers) take() *session {
 	return c
 }
 
-// run is a reader's life.
-func (l *readers) run(s *Server) {
+// readAll is a reader's life.
+func (s *Server) readAll() {
 	r := &reader{server: s, pooled: true}
 	for r.pooled {
-		if c := l.take(); c != nil {
+		if c := s.readers.take(); c != nil {
 			s.serveSession(c, r)
 			continue
 		}
 		select {
-		case <-l.wake:
-		case <-l.stop:
+		case <-s.readers.wake:
+		case <-s.ctx.Done():
 			return
 		}
 	}

@@ -45,6 +45,7 @@ type Server struct {
 	flushers   flushers
 	watch      watch
 	readers    readers
+	crew       *crew // of readers and negotiations
 	// (*session).serve; by its name the tables of handlers would refer to themselves
 	serveSession func(*session, *reader)
 	notifier     *notifier
@@ -116,7 +117,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	// Subscribed before the snapshot is read, so that no change falls between the two.
 	s.events = deps.Bus.Subscribe(followLimit, uc.DirectoryChanged{}, uc.PresenceChanged{}, uc.ProfileSwitched{}, uc.CallChanged{})
 	s.groups.Store(newGroups(deps.Directory.Snapshot(), cfg.Domain))
-	s.startReaders(s.ctx)
+	s.crew = newCrew(&s.workers, s.ctx.Done())
+	s.startReaders()
 	s.flushers = startFlushers(s.ctx, &s.workers)
 	s.notifier = newNotifier(s)
 	s.dnd = newDNDSwitch(s)

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -215,10 +216,15 @@ func (n *negotiation) openStream() error {
 	if err := n.gate.header(); err != nil {
 		return err
 	}
-	b := n.appendFeatures(n.appendHeader(make([]byte, 0, 2048)))
+	b := outputs.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	defer outputs.Put(b)
+	*b = n.appendFeatures(n.appendHeader((*b)[:0]))
 	n.gate.open = true
-	return n.write(b)
+	return n.write(*b)
 }
+
+// outputs holds buffers for the headers and features of streams.
+var outputs = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 // choose carries out the feature that the client chooses before it is authenticated.
 func (n *negotiation) choose(ctx context.Context) error {
