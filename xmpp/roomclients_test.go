@@ -14,7 +14,7 @@ func TestRoomsWithProfanity(t *testing.T) {
 	x.enter("/room accept")
 	x.shows("unlocked")
 	x.enter("/subject set Colours")
-	x.shows("Colours")
+	x.shows("room subject: Colours")
 
 	b := w.must("ben", "desk")
 	b.send(t, "<presence to='x@rooms.example.org/Ben'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
