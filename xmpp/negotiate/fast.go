@@ -54,7 +54,7 @@ func (n *negotiation) tokenMechanisms() []mechanism {
 		if at >= 0 {
 			data = n.bindings[at].data
 		}
-		list = append(list, mechanism{ht.name, func(ctx context.Context, first []byte) (*identity, []byte, error) {
+		list = append(list, mechanism{ht.name, func(ctx context.Context, n *negotiation, first []byte) (*identity, []byte, error) {
 			return n.hashedToken(ctx, ht.name, data, first)
 		}})
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rolecall/rolecall/internal/scram"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
@@ -49,8 +48,13 @@ var (
 // what goes with the success.
 type mechanism struct {
 	name string
-	run  func(ctx context.Context, first []byte) (*identity, []byte, error)
+	run  func(ctx context.Context, n *negotiation, first []byte) (*identity, []byte, error)
 }
+
+// plainMechanism is PLAIN (RFC 4616).
+var plainMechanism = mechanism{"PLAIN", func(ctx context.Context, n *negotiation, first []byte) (*identity, []byte, error) {
+	return n.plain(ctx, first)
+}}
 
 // identity is who a client has proved to be.
 type identity struct {
@@ -61,20 +65,18 @@ type identity struct {
 
 // mechanisms lists those that are offered, the strongest first.
 func (n *negotiation) mechanisms() []mechanism {
-	var list []mechanism
+	list := make([]mechanism, 0, len(scramMechanisms)+1)
 	claimed := n.claimed() // XEP-0388 §2.1: what the client's address can use
 	if n.encrypted() && claimed.elsewhere {
-		return append(list, mechanism{"PLAIN", n.plain})
+		return append(list, plainMechanism)
 	}
-	for _, plus := range []bool{true, false} {
-		for _, h := range scram.Hashes() {
-			if claimed.hashes&h.Set != 0 && (!plus || len(n.bindings) > 0) {
-				list = append(list, n.scramMechanism(h, plus))
-			}
+	for _, m := range scramMechanisms {
+		if claimed.hashes&m.hash.Set != 0 && (!m.plus || len(n.bindings) > 0) {
+			list = append(list, m.mechanism)
 		}
 	}
 	if n.encrypted() {
-		list = append(list, mechanism{"PLAIN", n.plain}) // RFC 6120 §13.9.4: never without TLS
+		list = append(list, plainMechanism) // RFC 6120 §13.9.4: never without TLS
 	}
 	return list
 }
@@ -133,7 +135,7 @@ func (n *negotiation) attempt(ctx context.Context, el *scan.Node) error {
 	if err != nil {
 		return err
 	}
-	who, final, err := m.run(ctx, first)
+	who, final, err := m.run(ctx, n, first)
 	if err != nil {
 		return err
 	}

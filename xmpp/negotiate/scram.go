@@ -15,14 +15,29 @@ import (
 )
 
 // scramMechanism is SCRAM with a hash, with channel binding if plus (RFC 5802, RFC 7677).
-func (n *negotiation) scramMechanism(h *scram.Hash, plus bool) mechanism {
-	name := "SCRAM-" + h.Name
-	if plus {
-		name += "-PLUS"
+type scramMechanism struct {
+	mechanism
+	hash *scram.Hash
+	plus bool
+}
+
+// scramMechanisms lists them, the strongest first.
+var scramMechanisms []scramMechanism
+
+// init fills the list; what it refers to reads it.
+func init() {
+	for _, plus := range []bool{true, false} {
+		for _, h := range scram.Hashes() {
+			name := "SCRAM-" + h.Name
+			if plus {
+				name += "-PLUS"
+			}
+			run := func(ctx context.Context, n *negotiation, first []byte) (*identity, []byte, error) {
+				return n.scram(ctx, h, plus, first)
+			}
+			scramMechanisms = append(scramMechanisms, scramMechanism{mechanism{name, run}, h, plus})
+		}
 	}
-	return mechanism{name, func(ctx context.Context, first []byte) (*identity, []byte, error) {
-		return n.scram(ctx, h, plus, first)
-	}}
 }
 
 func (n *negotiation) scram(ctx context.Context, h *scram.Hash, plus bool, message []byte) (*identity, []byte, error) {
@@ -125,8 +140,10 @@ func unescapeName(name string, ok bool) (string, bool) {
 	if !ok || name == "" || strings.ContainsAny(plain, "=\x00") {
 		return "", false
 	}
-	return strings.NewReplacer("=2C", ",", "=3D", "=").Replace(name), true
+	return nameUnescaper.Replace(name), true
 }
+
+var nameUnescaper = strings.NewReplacer("=2C", ",", "=3D", "=")
 
 func printable(nonce string) bool {
 	return nonce != "" && !strings.ContainsFunc(nonce, func(r rune) bool { return r < 0x21 || r > 0x7E })
