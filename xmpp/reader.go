@@ -57,6 +57,11 @@ func (s *Server) startReaders() {
 // add puts sessions in line that are busy from now on.
 func (l *readers) add(sessions ...*session) {
 	l.mu.Lock()
+	if l.next > len(l.line)/2 { // what is taken would never go while there is always somebody in line
+		rest := copy(l.line, l.line[l.next:])
+		clear(l.line[rest:])
+		l.line, l.next = l.line[:rest], 0
+	}
 	l.line = append(l.line, sessions...)
 	l.mu.Unlock()
 	for range min(len(sessions), cap(l.wake)) {

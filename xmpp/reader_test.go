@@ -96,6 +96,35 @@ func TestHangUpBehindStanza(t *testing.T) {
 	}
 }
 
+// TestLineOfReaders keeps its order and its length, however long there is always somebody in line.
+func TestLineOfReaders(t *testing.T) {
+	l := readers{wake: make(chan struct{}, 1)}
+	sessions := make([]*session, 10)
+	for i := range sessions {
+		sessions[i] = &session{number: uint64(i)}
+	}
+	l.add(sessions[:7]...)
+	next := 0
+	for i := 7; i < 10_000; i++ {
+		l.add(sessions[i%10])
+		if got := l.take(); got.number != uint64(next) {
+			t.Fatalf("session %d was taken, want %d", got.number, next)
+		}
+		next = (next + 1) % 10
+	}
+	if cap(l.line) > 100 {
+		t.Errorf("the line of 7 has room for %d", cap(l.line))
+	}
+	for range 7 {
+		if l.take() == nil {
+			t.Fatal("somebody is missing")
+		}
+	}
+	if l.take() != nil {
+		t.Error("somebody is in line twice")
+	}
+}
+
 // TestReadersThatWait do not keep other clients waiting, however many they are.
 func TestReadersThatWait(t *testing.T) {
 	w := start(t)

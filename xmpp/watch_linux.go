@@ -83,6 +83,7 @@ func (w *watch) run(s *Server, raw syscall.RawConn) {
 			}
 			ready = w.ready(events[:max(n, 0)], ready[:0])
 			s.readers.add(ready...)
+			clear(ready)
 			if n < len(events) && err == nil {
 				return false
 			}
