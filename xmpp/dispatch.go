@@ -171,11 +171,20 @@ func (r *request) dispatch() {
 	}
 }
 
+// typeOfIQ checks what every IQ must have (RFC 6120 §8.2.3) and returns its type, and whether it is an answer.
+func typeOfIQ(head *scan.Head) (typ string, answer bool, err error) {
+	typ = string(head.Type)
+	answer = typ == "result" || typ == "error"
+	if len(head.ID) == 0 || !answer && (typ != "get" && typ != "set" || head.Child == nil || head.More) {
+		return "", false, errBadRequest
+	}
+	return typ, answer, nil
+}
+
 func (r *request) dispatchIQ() error {
-	typ := string(r.head.Type)
-	answer := typ == "result" || typ == "error"
-	if len(r.head.ID) == 0 || !answer && (typ != "get" && typ != "set" || r.head.Child == nil) {
-		return errBadRequest // RFC 6120 §8.2.3
+	typ, answer, err := typeOfIQ(&r.head)
+	if err != nil {
+		return err
 	}
 	at, err := r.place()
 	if err != nil {

@@ -91,10 +91,9 @@ func (r *request) handleForeign() error {
 }
 
 func (r *request) foreignIQ() error {
-	typ := string(r.head.Type)
-	answer := typ == "result" || typ == "error"
-	if len(r.head.ID) == 0 || !answer && (typ != "get" && typ != "set" || r.head.Child == nil) {
-		return errBadRequest // RFC 6120 §8.2.3
+	typ, answer, err := typeOfIQ(&r.head)
+	if err != nil {
+		return err
 	}
 	at, err := r.place()
 	if err != nil || r.to.abroad != nil {

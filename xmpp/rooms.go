@@ -91,8 +91,10 @@ func (r *request) forRooms() bool {
 
 // inRooms hands the stanza to the rooms.
 func (r *request) inRooms() error {
-	if typ := string(r.head.Type); r.head.Kind == scan.IQ && (len(r.head.ID) == 0 || typ != "result" && typ != "error" && r.head.Child == nil) {
-		return errBadRequest // RFC 6120 §8.2.3
+	if r.head.Kind == scan.IQ {
+		if _, _, err := typeOfIQ(&r.head); err != nil {
+			return err
+		}
 	}
 	to, err := jid.Parse(string(r.head.To))
 	if err != nil {

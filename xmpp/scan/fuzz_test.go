@@ -69,6 +69,9 @@ func checkHead(t *testing.T, h *scan.Head, n *scan.Node) {
 		len(n.Nodes) == 0 && h.Child != nil {
 		t.Errorf("child %s %s in the head does not fit %s", h.ChildNS, h.Child, describe(n))
 	}
+	if h.More != (len(n.Nodes) > 1) {
+		t.Errorf("the head says %t to more than one child, in %s", h.More, describe(n))
+	}
 }
 
 // checkCopies looks at what the server makes of a stanza: it must pass the scanner again.

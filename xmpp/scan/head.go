@@ -27,6 +27,7 @@ type Head struct {
 
 	Child   []byte // local name of the first child element; nil if there is none
 	ChildNS []byte // its namespace
+	More    bool   // there are other child elements behind it
 
 	Content int // where the content begins: behind the start tag
 	End     int // where the content ends
@@ -47,6 +48,7 @@ type found struct {
 	to, from, id, typ, lang, version value
 	wholeTo, wholeFrom, wholeXMLNS   span
 	nameEnd, content, end            int
+	more                             bool
 }
 
 func (f *found) head(b []byte) Head {
@@ -58,7 +60,7 @@ func (f *found) head(b []byte) Head {
 		nameEnd: f.nameEnd, from: f.wholeFrom, to: f.wholeTo, xmlns: f.wholeXMLNS,
 	}
 	if f.child.end != 0 {
-		h.Child, h.ChildNS = f.child.of(b), f.childNS.bytes(b)
+		h.Child, h.ChildNS, h.More = f.child.of(b), f.childNS.bytes(b), f.more
 	}
 	return h
 }
@@ -84,6 +86,8 @@ func (s *Scanner) place(b []byte, t tag) error {
 		s.placeTop(b, t, ns, s.kindOf(t.name.local().of(b), ns.bytes(b)))
 	case len(s.stack) == 1 && s.found.child.end == 0:
 		s.found.child, s.found.childNS = t.name.local(), ns
+	case len(s.stack) == 1:
+		s.found.more = true
 	}
 	return nil
 }
