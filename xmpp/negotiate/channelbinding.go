@@ -12,7 +12,7 @@ const nsChannelBinding = "urn:xmpp:sasl-cb:0"
 // channelBinding is what a client's proof is bound to, so that it is worthless on any other TLS connection (RFC 5056).
 type channelBinding struct {
 	name string
-	data []byte
+	data func() []byte
 }
 
 // channelBindings lists what the TLS connection has to offer.
@@ -20,14 +20,21 @@ func (n *negotiation) channelBindings() []channelBinding {
 	var list []channelBinding
 	state := n.tls.ConnectionState()
 	// Go refuses to export where RFC 9266 §4.2 forbids it: before TLS 1.3 without the extended master secret.
-	if data, err := state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32); err == nil {
-		list = append(list, channelBinding{"tls-exporter", data})
+	export := func() []byte {
+		data, err := state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+		if err != nil {
+			return nil
+		}
+		return data
+	}
+	if state.Version >= tls.VersionTLS13 || export() != nil {
+		list = append(list, channelBinding{"tls-exporter", export})
 	}
 	if len(state.TLSUnique) > 0 { // never with TLS 1.3
-		list = append(list, channelBinding{"tls-unique", state.TLSUnique})
+		list = append(list, channelBinding{"tls-unique", func() []byte { return state.TLSUnique }})
 	}
 	if data := endPoint(n.cert); data != nil {
-		list = append(list, channelBinding{"tls-server-end-point", data})
+		list = append(list, channelBinding{"tls-server-end-point", func() []byte { return data }})
 	}
 	return list
 }

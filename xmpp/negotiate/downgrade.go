@@ -39,7 +39,7 @@ func (n *negotiation) bindingFor(first *clientFirst, plus bool) ([]byte, error) 
 	}
 	for _, cb := range n.bindings {
 		if cb.name == wanted {
-			return cb.data, nil
+			return cb.data(), nil
 		}
 	}
 	n.misled = n.misled || wanted == "tls-unique" && n.tls.ConnectionState().Version == tls.VersionTLS13

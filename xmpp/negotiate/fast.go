@@ -50,11 +50,11 @@ func (n *negotiation) tokenMechanisms() []mechanism {
 		if at < 0 && ht.binding != "" {
 			continue
 		}
-		var data []byte
-		if at >= 0 {
-			data = n.bindings[at].data
-		}
 		list = append(list, mechanism{ht.name, func(ctx context.Context, n *negotiation, first []byte) (*identity, []byte, error) {
+			var data []byte
+			if at >= 0 {
+				data = n.bindings[at].data()
+			}
 			return n.hashedToken(ctx, ht.name, data, first)
 		}})
 	}

@@ -35,6 +35,7 @@ type gate struct {
 	n        *negotiation
 	scanner  *scan.Scanner
 	buf      []byte // received, not yet passed
+	empty    []byte // the array for buf while that is empty
 	left     int    // how many bytes the client may still send
 	claimed  string // address that the client gave on this stream, "" if none or not ours
 	open     bool   // our stream header has been sent
@@ -42,12 +43,18 @@ type gate struct {
 }
 
 func newGate(n *negotiation, conn net.Conn) *gate {
-	return &gate{Conn: conn, n: n, scanner: scan.NewStream(limits), left: budget}
+	return &gate{Conn: conn, n: n, scanner: newScanner(), left: budget}
+}
+
+func newScanner() *scan.Scanner {
+	s := scan.NewStream(limits)
+	s.KeepNodes()
+	return s
 }
 
 // restart awaits a new stream header after authentication (RFC 6120 §6.4.6).
 func (g *gate) restart() {
-	g.scanner, g.open = scan.NewStream(limits), false
+	g.scanner, g.open = newScanner(), false
 }
 
 // over returns the gate of the connection that secures this one's; nothing received so far counts there.
@@ -67,33 +74,31 @@ func (g *gate) rest() []byte {
 
 // header takes the client's stream header. The scanner lets nothing else begin a stream.
 func (g *gate) header() error {
-	_, err := g.receive()
-	return err
+	return g.receive()
 }
 
 // element returns the next top-level element.
 func (g *gate) element() (*scan.Node, error) {
-	unit, err := g.receive()
-	if err != nil {
+	if err := g.receive(); err != nil {
 		return nil, err
 	}
-	return scan.Parse(unit)
+	return g.scanner.Node(), nil
 }
 
 // receive waits for the next unit.
-func (g *gate) receive() ([]byte, error) {
+func (g *gate) receive() error {
 	for {
-		head, unit, n, err := g.scanner.Next(g.buf)
+		head, _, n, err := g.scanner.Next(g.buf)
 		g.buf = g.buf[n:]
 		var broken *scan.Error
 		switch {
 		case err == nil:
-			return unit, g.check(&head)
+			return g.check(&head)
 		case errors.As(err, &broken):
-			return nil, fault(string(broken.Condition), broken.Text)
+			return fault(string(broken.Condition), broken.Text)
 		}
 		if err := g.fill(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -103,8 +108,12 @@ func (g *gate) fill() error {
 	if g.left <= 0 {
 		return fault("policy-violation", "too much before login")
 	}
-	g.buf = slices.Grow(g.buf, 1024)
 	have := len(g.buf)
+	if have == 0 {
+		g.empty = slices.Grow(g.empty, 1024)
+		g.buf = g.empty
+	}
+	g.buf = slices.Grow(g.buf, 1024)
 	n, err := g.Read(g.buf[have:cap(g.buf)])
 	g.buf = g.buf[:have+n]
 	g.left -= n

@@ -35,7 +35,8 @@ func (n *negotiation) startTLS(ctx context.Context) error {
 // secure makes a TLS connection of the plain one.
 func (n *negotiation) secure(ctx context.Context) error {
 	conn := tls.Server(n.conn, n.shared.tls)
-	if err := conn.HandshakeContext(context.WithValue(ctx, negotiationKey{}, n)); err != nil {
+	// The end of ctx ends the handshake by the deadline of the connection, which costs no goroutine, see Accept.
+	if err := conn.HandshakeContext(context.WithValue(context.WithoutCancel(ctx), negotiationKey{}, n)); err != nil {
 		n.gate.broken = true // nothing that we could say would be understood
 		return err
 	}

@@ -24,6 +24,13 @@ func Parse(raw []byte) (*Node, error) {
 	return parse(New(Limits{Stanza: len(raw), Depth: maxDepth, Attrs: maxAttrs}), raw)
 }
 
+// KeepNodes has Next decode what it yields, for Node.
+func (s *Scanner) KeepNodes() { s.tree = &tree{} }
+
+// Node returns the element that Next has yielded last, as Parse would. It is only for a scanner that keeps nodes, and not
+// for the header and the end of a stream.
+func (s *Scanner) Node() *Node { return s.tree.root }
+
 func parse(s *Scanner, raw []byte) (*Node, error) {
 	s.tree = &tree{}
 	_, _, n, err := s.Next(raw)
@@ -61,7 +68,7 @@ func (t *tree) open(s *Scanner, b []byte, name qname, ns namespace) {
 			n.Attrs = append(n.Attrs, a.decode(b))
 		}
 	}
-	if t.root == nil {
+	if len(t.path) == 0 {
 		t.root = n
 	} else {
 		parent := t.path[len(t.path)-1]
