@@ -35,12 +35,21 @@ func newSIPp(t *testing.T, w *world) *sipp {
 // freePort is a port that was free a moment ago, for UDP and TCP.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := netip.MustParseAddrPort(udp.LocalAddr().String())
+		tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		udp.Close()
+		if err == nil {
+			tcp.Close()
+			return int(at.Port())
+		}
 	}
-	defer l.Close()
-	return int(netip.MustParseAddrPort(l.LocalAddr().String()).Port())
+	t.Fatal("no port is free for both UDP and TCP")
+	return 0
 }
 
 // start starts a scenario: a file below testdata/sipp, or one of sipp's own if it has no suffix. wait
