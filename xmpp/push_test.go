@@ -75,22 +75,27 @@ func (w *world) end(t *testing.T) {
 	}
 }
 
-// pushed takes a notification and returns its number of messages, and when it came.
-func (c *client) pushed(t *testing.T) (count, body string, at time.Time) {
+// notification takes a notification, the whole and what it says.
+func (c *client) notification(t *testing.T, patience time.Duration) (iq *scan.Node, says values) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	got, err := c.Receive(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := scan.Parse([]byte(got))
+	iq, err = scan.Parse([]byte(got))
 	if err != nil {
 		t.Fatal(err)
 	}
-	item := n.Child(nsPubsub, "pubsub").Child(nsPubsub, "publish").Child(nsPubsub, "item")
-	command := item.Child(nsPush, "notification")
-	v, _, _ := readForm(command)
+	says, _, _ = readForm(iq.Child(nsPubsub, "pubsub").Child(nsPubsub, "publish").Child(nsPubsub, "item").Child(nsPush, "notification"))
+	return iq, says
+}
+
+// pushed takes a notification and returns its number of messages, and when it came.
+func (c *client) pushed(t *testing.T) (count, body string, at time.Time) {
+	t.Helper()
+	_, v := c.notification(t, time.Hour)
 	return v.one("message-count"), v.one("last-message-sender") + "|" + v.one("last-message-body"), time.Now()
 }
 
@@ -174,18 +179,8 @@ func TestPushEndsWhenTheClientComes(t *testing.T) {
 func (c *client) answersPush(t *testing.T, with string) (count string, after time.Duration) {
 	t.Helper()
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*pushMaxRetry)
-	defer cancel()
-	got, err := c.Receive(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := scan.Parse([]byte(got))
-	if err != nil {
-		t.Fatal(err)
-	}
+	n, v := c.notification(t, 3*pushMaxRetry)
 	after = time.Since(began)
-	v, _, _ := readForm(n.Child(nsPubsub, "pubsub").Child(nsPubsub, "publish").Child(nsPubsub, "item").Child(nsPush, "notification"))
 	_, _ = io.WriteString(c.conn, fmt.Sprintf("<iq id='%s' to='%s' type=%s</iq>", n.Attr("id"), n.Attr("from"), with))
 	synctest.Wait()
 	return v.one("message-count"), after
