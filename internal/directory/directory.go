@@ -10,9 +10,7 @@
 package directory
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -40,8 +38,6 @@ type Options struct {
 	Secret     []byte           // makes what is checked of unknown logins; must survive restarts; random if empty
 }
 
-const defaultIterations = 10000
-
 // Directory answers questions about people and things and carries out the commands that change them.
 type Directory struct {
 	store  Store
@@ -56,15 +52,12 @@ type Directory struct {
 
 // Open reads the directory from its store; an empty store is given what ships with the server.
 func Open(ctx context.Context, store Store, b *bus.Bus, opts Options) (*Directory, error) {
-	d := &Directory{store: store, bus: b, now: opts.Now, log: opts.Log, nobody: scram.Nobody{Secret: opts.Secret, Iterations: cmp.Or(opts.Iterations, defaultIterations)}}
+	d := &Directory{store: store, bus: b, now: opts.Now, log: opts.Log, nobody: scram.NewNobody(opts.Secret, opts.Iterations)}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
-	}
-	if len(opts.Secret) == 0 {
-		d.nobody.Secret = []byte(rand.Text())
 	}
 	d.writer.init()
 	tables, seq, version, err := store.LoadDirectory(ctx)

@@ -1,6 +1,8 @@
 package scram
 
 import (
+	"cmp"
+	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
 
@@ -15,6 +17,17 @@ import (
 type Nobody struct {
 	Secret     []byte
 	Iterations int // of new keys
+}
+
+// defaultIterations is more than RFC 7677 §4 asks for.
+const defaultIterations = 10000
+
+// NewNobody makes a Nobody. An empty secret is replaced by a random one, and 0 iterations by 10000.
+func NewNobody(secret []byte, iterations int) Nobody {
+	if len(secret) == 0 {
+		secret = []byte(rand.Text())
+	}
+	return Nobody{secret, cmp.Or(iterations, defaultIterations)}
 }
 
 // Hashes returns for which hashes there are keys of a login. If there are none they are made up: of the logins that

@@ -10,7 +10,6 @@ package negotiate
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/xml"
 	"log/slog"
@@ -109,10 +108,7 @@ func (c *Config) share() *shared {
 	if c.shared != nil {
 		return c.shared
 	}
-	s := &shared{nobody: scram.Nobody{Secret: c.Secret, Iterations: cmp.Or(c.Iterations, 10000)}}
-	if len(c.Secret) == 0 {
-		s.nobody.Secret = []byte(rand.Text())
-	}
+	s := &shared{nobody: scram.NewNobody(c.Secret, c.Iterations)}
 	if c.TLS != nil {
 		s.tls = c.serverTLS()
 	}
