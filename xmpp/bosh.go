@@ -21,7 +21,7 @@ func (s *Server) BOSH(proxied bool) http.Handler {
 			conn.Secure()
 		}
 		if !s.gate.Enter(from.Addr(), func(place *admission.Place) {
-			s.serving.Go(func() { s.negotiate(conn, place, cfg) })
+			s.goServing(func() { s.negotiate(conn, place, cfg) })
 		}) {
 			return uc.Errorf(uc.ErrUnavailable, "too many connections")
 		}

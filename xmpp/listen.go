@@ -27,11 +27,16 @@ func (s *Server) ServeComponents(ctx context.Context, l net.Listener) error {
 func (s *Server) accept(ctx context.Context, l net.Listener, cfg *negotiate.Config) error {
 	//nolint:contextcheck // a session outlives the listener, and what it saves at its end outlives the server's context
 	return s.gate.Serve(ctx, l, s.log, func(conn net.Conn, place *admission.Place) {
-		s.serving.Add(1)
-		s.crew.Go(func() {
-			defer s.serving.Done()
-			s.negotiate(conn, place, cfg)
-		})
+		s.goServing(func() { s.negotiate(conn, place, cfg) })
+	})
+}
+
+// goServing calls f in a goroutine of the crew. The server is not done before it has returned.
+func (s *Server) goServing(f func()) {
+	s.serving.Add(1)
+	s.crew.Go(func() {
+		defer s.serving.Done()
+		f()
 	})
 }
 

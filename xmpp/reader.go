@@ -129,7 +129,7 @@ func (c *session) beWatched() bool {
 	return c.watched
 }
 
-// ready is called when the socket has something to read. It reports whether the session is to be put in line.
+// ready is called when there is something for a reader to look at. It reports whether the session is to be put in line.
 func (c *session) ready() bool {
 	for {
 		switch state := c.reader.Load(); state {
@@ -147,9 +147,9 @@ func (c *session) ready() bool {
 	}
 }
 
-// wakeIdle puts the session in line if it has no reader.
+// wakeIdle has a reader look at the session, which is put in line if it has none.
 func (c *session) wakeIdle() {
-	if c.reader.CompareAndSwap(readerGone, readerBusy) {
+	if c.ready() {
 		c.server.readers.add(c)
 	}
 }

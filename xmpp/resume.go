@@ -228,9 +228,7 @@ func (c *session) lost(w *wire, reason error) {
 		return
 	}
 	_ = w.Close() // the reader finds out
-	if c.ready() {
-		c.server.readers.add(c)
-	}
+	c.wakeIdle()
 }
 
 // deliverTo hands the connection of a granted claim to the session.
