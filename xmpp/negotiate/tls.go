@@ -59,6 +59,8 @@ func (c *Config) serverTLS() *tls.Config {
 		cfg.NextProtos = []string{alpn}
 	}
 	choose := certificateChooser(c.TLS)
+	// A stanza is of use to a client only when it is whole. Small records would cost a packet for each.
+	cfg.DynamicRecordSizingDisabled = true
 	cfg.Certificates = nil // else crypto/tls chooses among them where no server name is given
 	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		cert, err := choose(hello)
