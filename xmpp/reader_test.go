@@ -3,9 +3,13 @@
 package xmpp
 
 import (
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -93,6 +97,58 @@ func TestHangUpBehindStanza(t *testing.T) {
 		_ = c.clients[0].Close()
 		<-got
 		<-s.gone
+	}
+}
+
+// TestGoodbye is said to who closes the stream, and to who may still read, but not to who has closed the connection.
+func TestGoodbye(t *testing.T) {
+	const goodbye = "</stream:stream>"
+	for _, tt := range []struct {
+		name  string
+		leave func(*tls.Conn) error
+		hung  bool // the connection is closed, too, with what leave wrote last
+		want  string
+	}{
+		{"end of the stream", func(c *tls.Conn) error { _, err := io.WriteString(c, goodbye); return err }, false, goodbye},
+		{"end of the stream and of the connection", func(c *tls.Conn) error { _, err := io.WriteString(c, goodbye); return err }, true, goodbye},
+		{"end of TLS", (*tls.Conn).CloseWrite, false, goodbye},
+		{"end of TLS and of the connection", (*tls.Conn).CloseWrite, true, ""},
+		{"end of the connection", func(*tls.Conn) error { return nil }, true, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := start(t)
+			c := w.must("anna", "a")
+			w.quiet(w.of(c))
+			conn := c.conn.(*tls.Conn)
+			socket := conn.NetConn().(*net.TCPConn)
+			if tt.hung {
+				cork(t, socket) // so that the server sees both together
+			}
+			if err := tt.leave(conn); err != nil {
+				t.Fatal(err)
+			}
+			if tt.hung {
+				if err := socket.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, _ := io.ReadAll(conn)
+			if string(got) != tt.want {
+				t.Errorf("was told %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// cork holds back what is written until the connection is closed.
+func cork(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ctl := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 1) }); ctl != nil || err != nil {
+		t.Fatal(ctl, err)
 	}
 }
 

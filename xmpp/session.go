@@ -188,7 +188,8 @@ func (c *session) ended() error {
 	return nil
 }
 
-// teardown takes the session out of everything, says goodbye to the client and saves what it did not take.
+// teardown takes the session out of everything, says goodbye to the client and saves what it did not take. To one who
+// closed the connection in the middle of the stream nothing is said: the socket would take it, and it would be lost.
 func (c *session) teardown() {
 	reason := c.ended()
 	if errors.Is(reason, errClosed) {
@@ -197,10 +198,13 @@ func (c *session) teardown() {
 	left := time.Now()
 	c.server.leave(c)
 	close(c.gone)
-	c.say(reason)
+	hungUp := (errors.Is(reason, io.EOF) || errors.Is(reason, io.ErrUnexpectedEOF)) && c.wire.hungUp()
+	if !hungUp {
+		c.say(reason)
+	}
 	patience := c.goodbyeTime(reason)
 	_ = c.wire.SetWriteDeadline(time.Now().Add(patience)) // for who is writing now
-	if usable := c.queue.close(); !usable || c.drain(patience) != nil {
+	if usable := c.queue.close(); !usable || hungUp || c.drain(patience) != nil {
 		c.server.saveUnsent(c, left)
 	}
 	c.server.saveUnacked(c)

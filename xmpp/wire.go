@@ -1,6 +1,8 @@
 package xmpp
 
 import (
+	"errors"
+	"io"
 	"net"
 	"runtime"
 	"sync"
@@ -76,6 +78,17 @@ func (w *wire) Read(p []byte) (int, error) {
 	w.drained = n < len(p)
 	w.records.got(p[:n])
 	return n, err
+}
+
+// hungUp reports whether the client has closed the connection. Over TLS the end of what it says may come from TLS, and
+// the client may still read. It belongs to the reader.
+func (w *wire) hungUp() bool {
+	if w.raw == nil || w.SetReadDeadline(time.Time{}) != nil { // one in the past, which wakes readers, would fail this too
+		return false
+	}
+	var more [1]byte
+	_, err := w.poll.read(w.raw, more[:])
+	return errors.Is(err, io.EOF)
 }
 
 // quiet reports whether there is nothing left to read, neither from the socket nor, if it is there, from TLS.
