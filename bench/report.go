@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// figure is one measured value; more says whether more of it is better.
+// figure is what was measured, the median of all rounds; more says whether more of it is better.
 type figure struct {
-	name  string
-	value float64
-	unit  string
-	more  bool
+	name   string
+	value  float64
+	rounds []float64
+	unit   string
+	more   bool
 }
 
 // results are the figures of one server, in the order in which they were measured.
@@ -23,8 +24,16 @@ type results struct {
 	figures []figure
 }
 
+// add takes a value. One with the name of another is of another round.
 func (r *results) add(name string, value float64, unit string, more bool) {
-	r.figures = append(r.figures, figure{name, value, unit, more})
+	f := r.find(name)
+	if f == nil {
+		r.figures = append(r.figures, figure{name: name, unit: unit, more: more})
+		f = &r.figures[len(r.figures)-1]
+	}
+	f.rounds = append(f.rounds, value)
+	sorted := slices.Sorted(slices.Values(f.rounds))
+	f.value = (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 func (r *results) find(name string) *figure {
