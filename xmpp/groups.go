@@ -24,7 +24,7 @@ type groups struct {
 	supervision supervision
 }
 
-// group is one shared group. It is immutable.
+// group is one shared group. It is immutable; what is computed of it is kept.
 type group struct {
 	role  *uc.Role
 	users []contact // by ascending user
@@ -32,6 +32,7 @@ type group struct {
 
 	summing sync.Once
 	sum     []byte // see digest
+	kept    keptRoster
 }
 
 // contact is a member of a shared group: a user or a team.
@@ -239,27 +240,6 @@ func (g *groups) contacts(id uc.UserID, f func(contact)) {
 					seen[c.bare] = true
 				}
 				f(c)
-			}
-		}
-	}
-}
-
-// items calls f once for each contact of a user, with what shared groups and supervision make of it.
-func (g *groups) items(id uc.UserID, f func(computedItem)) {
-	shared, supervised := g.ofUser(id), g.supervisedBy(id)
-	if len(shared) != 1 || len(supervised) > 0 {
-		g.contacts(id, func(c contact) {
-			item, _ := g.item(id, c)
-			f(item)
-		})
-		return
-	}
-	// Of the one group of most users nothing has to be looked up.
-	titles := []string{shared[0].role.Title}
-	for _, list := range [...][]contact{shared[0].users, shared[0].teams} {
-		for _, c := range list {
-			if c.user != id {
-				f(computedItem{contact: c, titles: titles, shared: true})
 			}
 		}
 	}

@@ -1,7 +1,9 @@
 package xmpp
 
 import (
+	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -23,6 +25,43 @@ func bigCompany() *uc.Directory {
 	}
 	t.Roles = []uc.Role{role}
 	return uc.NewDirectory(1, t)
+}
+
+// TestBigGroupRosters: what the rosters of a big group have in common is made once, for as long as somebody uses it. A
+// member who is in another group, and a contact with a name of one's own, are what they are to this user.
+func TestBigGroupRosters(t *testing.T) {
+	dir := bigCompany().With(uc.ChangeSet{Put: uc.Tables{Roles: []uc.Role{{ID: 2, Title: "Sales", Types: []uc.RoleType{uc.TypeXMPPGroup}, Users: []uc.UserID{1, 3}}}}})
+	g := newGroups(dir, testDomain)
+	kept := g.byRole[1].roster()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for id := uc.UserID(10); id < 60; id++ {
+		rosterParts(nil, g, id, nil)
+	}
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(kept)
+	if each := (after.TotalAlloc - before.TotalAlloc) / 50; each > 4<<10 {
+		t.Errorf("each roster takes %d bytes", each)
+	}
+	mine := string(bytes.Join(rosterParts(nil, g, 1, map[string]*uc.RosterItem{
+		"u4@" + testDomain: {JID: "u4@" + testDomain, Name: "Vi", Groups: []string{"Friends"}},
+	}), nil))
+	if n := strings.Count(mine, "<item "); n != bigGroup-1 {
+		t.Errorf("%d contacts", n)
+	}
+	for _, want := range []string{
+		"<item jid='u2@example.org' name='User 2' subscription='both'><group>Works</group><group>Sales</group></item>",
+		"<item jid='u3@example.org' name='User 3' subscription='both'><group>Works</group></item>",
+		"<item jid='u4@example.org' name='Vi' subscription='both'><group>Friends</group><group>Works</group></item>",
+		"<item jid='u9999@example.org' name='User 9999' subscription='both'><group>Works</group></item>",
+	} {
+		if strings.Count(mine, want) != 1 {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(mine, "'u0@example.org'") {
+		t.Error("one is in one's own roster")
+	}
 }
 
 // TestBigGroup changes a role of 10,000 members. Each client is sent its own changes, and nothing else.

@@ -34,18 +34,16 @@ func (r *request) payload() (*scan.Node, error) {
 	return n.Nodes[0], nil
 }
 
-// reply sends the result of an IQ; payload may be nil.
-func (r *request) reply(payload []byte) error {
-	r.batch.push(r.from, r.result(payload))
-	return nil
-}
-
-func (r *request) result(payload []byte) []byte {
+// reply sends the result of an IQ; payload may be nil, or come in parts.
+func (r *request) reply(payload ...[]byte) error {
 	e := newElement("iq").attr("type", "result").attr("id", string(r.head.ID)).attr("to", r.from.jid).attrIf("from", string(r.head.To))
-	if len(payload) > 0 {
-		e.raw(payload)
+	if len(payload) == 0 || len(payload) == 1 && len(payload[0]) == 0 {
+		r.batch.push(r.from, e.close("iq").bytes())
+		return nil
 	}
-	return e.close("iq").bytes()
+	parts := append(append([][]byte{e.open().bytes()}, payload...), []byte("</iq>"))
+	r.batch.push(r.from, parts...)
+	return nil
 }
 
 // fail answers a stanza with an error (RFC 6120 §8.3.1). Errors and results are never answered.

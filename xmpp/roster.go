@@ -58,6 +58,9 @@ func (s *Server) subscribedTos(a *account) []string {
 	return list
 }
 
+// itemSize is about how many bytes a contact has in a roster.
+const itemSize = 128
+
 // rosterGet answers with the roster and makes the client an interested one (RFC 6121 §2.1.3, §2.2).
 func (r *request) rosterGet() error {
 	query, err := r.payload()
@@ -74,29 +77,36 @@ func (r *request) rosterGet() error {
 	// Before the groups are read, so that a change that is not in this answer comes as a push.
 	r.from.interested.Store(true)
 	g := r.server.groups.Load()
-	e := newElement("query").attr("xmlns", nsRoster)
+	head := newElement("query").attr("xmlns", nsRoster)
 	if has, ok := query.LookupAttr("", "ver"); ok {
 		r.from.versioned.Store(true)
 		now := r.server.rosterVersion(a, g)
 		if has == now {
-			return r.reply(nil) // §2.6.3: the client has it all
+			return r.reply() // §2.6.3: the client has it all
 		}
-		e.attr("ver", now)
+		head.attr("ver", now)
 	}
+	return r.reply(rosterParts([][]byte{head.open().bytes()}, g, a.user, personal)...)
+}
+
+// rosterParts adds the parts of a user's roster and ends the query.
+func rosterParts(parts [][]byte, g *groups, user uc.UserID, personal map[string]*uc.RosterItem) [][]byte {
+	var e element
 	shown := make(map[string]bool)
-	g.items(a.user, func(item computedItem) {
+	add := func(item computedItem) {
 		own := personal[item.bare]
-		appendItem(e, mergedItem(own, &item))
+		appendItem(&e, mergedItem(own, &item))
 		if own != nil {
 			shown[item.bare] = true
 		}
-	})
+	}
+	parts = g.appendShared(parts, user, personal, add)
 	for _, bare := range slices.Sorted(maps.Keys(personal)) {
 		if it := personal[bare]; !shown[bare] && it.Subscription != "" {
-			appendItem(e, mergedItem(it, nil))
+			appendItem(&e, mergedItem(it, nil))
 		}
 	}
-	return r.reply(e.close("query").bytes())
+	return append(parts, e.b, []byte("</query>"))
 }
 
 // rosterItem is a contact as clients see it (RFC 6121 §2.1.2).
