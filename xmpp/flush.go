@@ -250,13 +250,10 @@ func (s *session) flush(op *writeOp) {
 	}
 }
 
-// send makes one non-blocking write; done means that the socket took everything.
+// send writes without waiting; done means that the socket took everything.
 func (s *session) send(op *writeOp, p []byte) (done bool, err error) {
 	if s.tls != nil {
-		if _, err := s.tls.Write(p); err != nil {
-			return false, err
-		}
-		return s.wire.sendRecords(op)
+		return s.sendSealed(op, p)
 	}
 	n, err := op.write(s.wire, p)
 	if n < len(p) {
@@ -264,6 +261,33 @@ func (s *session) send(op *writeOp, p []byte) (done bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+func (s *session) sendSealed(op *writeOp, p []byte) (done bool, err error) {
+	for {
+		n, err := s.seal(p)
+		if err != nil {
+			return false, err
+		}
+		if done, err := s.wire.sendRecords(op); !done || err != nil {
+			return false, err
+		}
+		s.wire.sealed = 0
+		if p = p[n:]; len(p) == 0 {
+			return true, nil
+		}
+		s.queue.progress(n)
+	}
+}
+
+// sealSize is how many bytes are encrypted at a time. What waits behind them waits once, as it is.
+const sealSize = 32 << 10
+
+// seal makes records of the beginning of p and returns its length.
+func (s *session) seal(p []byte) (int, error) {
+	n := min(len(p), sealSize)
+	s.wire.sealed = n
+	return s.tls.Write(p[:n])
 }
 
 // writeSlowly writes the rest of a buffer that the socket did not take, then whatever was queued
@@ -280,27 +304,36 @@ func (s *session) writeSlowly() {
 		if !s.queue.release() && !s.catchUp() {
 			return
 		}
-		p := s.queue.take()
-		if p == nil {
+		if s.queue.take() == nil {
 			return
-		}
-		if s.tls != nil {
-			if _, err := s.tls.Write(p); err != nil {
-				s.queue.abandon()
-				s.lost(w, err)
-				return
-			}
 		}
 	}
 }
 
-// writeRest writes what is left of the buffer being written. Under TLS the buffer is already encrypted.
+// writeRest writes what is left of the buffer being written.
 func (s *session) writeRest(deadline time.Time) error {
 	if s.tls != nil {
-		return s.wire.sendRecordsSlowly(deadline)
+		return s.writeRestSealed(deadline)
 	}
 	p, written, _ := s.queue.rest()
 	n, err := s.wire.writeSlowly(p[written:], deadline)
 	s.queue.progress(n)
 	return err
+}
+
+func (s *session) writeRestSealed(deadline time.Time) error {
+	for {
+		if err := s.wire.sendRecordsSlowly(deadline); err != nil {
+			return err
+		}
+		s.queue.progress(s.wire.sealed)
+		s.wire.sealed = 0
+		p, written, _ := s.queue.rest()
+		if written == len(p) {
+			return nil
+		}
+		if _, err := s.seal(p[written:]); err != nil {
+			return err
+		}
+	}
 }

@@ -325,3 +325,30 @@ func TestWebSocketPings(t *testing.T) {
 	}
 	witness.unharmed(t)
 }
+
+// TestLongQueueUnderTLS: what waits for a client that does not read is encrypted when its turn has come. It waits once.
+func TestLongQueueUnderTLS(t *testing.T) {
+	const stanzas = 160
+	w := start(t, func(c *Config) { c.QueueSoft, c.QueueHard, c.WriteTimeout = 32<<20, 64<<20, time.Minute })
+	c := w.must("anna", "a")
+	s := w.of(c)
+	body := strings.Repeat("x", 100<<10)
+	b := w.server.newBatch()
+	for i := range stanzas {
+		b.push(s, fmt.Appendf(nil, "<message id='n%d'><body>%s</body></message>", i, body))
+	}
+	b.done()
+	w.eventually(func() bool { // the sockets are full
+		s.wire.mu.Lock()
+		defer s.wire.mu.Unlock()
+		if cap(s.wire.output) > keepSize {
+			t.Fatalf("%d bytes are encrypted", cap(s.wire.output))
+		}
+		_, written, _ := s.queue.rest()
+		return written > 0
+	})
+	for i := range stanzas {
+		c.expect(t, fmt.Sprintf("id='n%d'", i), body)
+	}
+	w.eventually(func() bool { return s.queue.length() == 0 })
+}

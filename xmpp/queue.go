@@ -37,7 +37,7 @@ type queue struct {
 	broken  bool   // a write failed: nothing more can be sent
 	waiting []byte // whole stanzas, in line
 	writing []byte // whole stanzas, handed to the writer
-	written int    // bytes of writing that the socket took; under TLS 0 until all are taken
+	written int    // bytes of writing that the socket took; under TLS those of whole records
 	total   uint64 // bytes pushed in all
 	base    uint64 // bytes written and released in all
 	marks   []mark

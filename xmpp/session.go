@@ -288,8 +288,17 @@ func (c *session) drain(patience time.Duration) error {
 }
 
 func (c *session) drainTLS(waiting []byte, deadline time.Time) error {
-	if _, err := c.tls.Write(waiting); err != nil {
-		return err
+	for {
+		n, err := c.seal(waiting)
+		if err != nil {
+			return err
+		}
+		if waiting = waiting[n:]; len(waiting) == 0 {
+			break
+		}
+		if err := c.wire.sendRecordsSlowly(deadline); err != nil {
+			return err
+		}
 	}
 	if err := c.tls.CloseWrite(); err != nil {
 		return err

@@ -25,6 +25,8 @@ type wire struct {
 	drained bool // the last Read took all that the socket had
 	records records
 
+	sealed int // bytes of the queue that are in the records which wait; belongs to who writes the queue
+
 	mu      sync.Mutex
 	collect bool
 	output  []byte // records that wait to be written
