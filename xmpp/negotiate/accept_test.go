@@ -52,6 +52,18 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
+// go-xmpp (go-sendxmpp) ends <starttls/> with a line end.
+func TestLineEndBeforeTLS(t *testing.T) {
+	s := serve(t, config())
+	w := openPlain(t, s)
+	w.send(t, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\r\n")
+	if got := w.receive(t); !strings.HasPrefix(got, "<proceed") {
+		t.Fatal(got)
+	}
+	w.conn = tls.Client(w.conn, clientTLS())
+	w.open(t)
+}
+
 // pipe runs Accept on one end of a pipe, in a bubble where time passes by itself.
 func pipe(ctx context.Context, cfg *negotiate.Config) (net.Conn, chan error) {
 	client, conn := net.Pipe()

@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,7 +24,8 @@ func (n *negotiation) appendStartTLS(b []byte) []byte {
 // startTLS upgrades the connection (RFC 6120 §5).
 func (n *negotiation) startTLS(ctx context.Context) error {
 	// What was sent in the clear behind <starttls/> must not count as if it had come through TLS.
-	if len(n.gate.rest()) > 0 {
+	// A line end is no harm, it is dropped: go-xmpp sends one (RFC 6120 §5.4.3.3 has none there).
+	if len(bytes.TrimLeft(n.gate.rest(), " \t\r\n")) > 0 {
 		return fault("policy-violation", "sent more before TLS was there")
 	}
 	if err := n.write([]byte("<proceed xmlns='" + nsTLS + "'/>")); err != nil {
