@@ -21,6 +21,7 @@ const nsPresence = "urn:rolecall:presence:0"
 type clientPresence struct {
 	raw      []byte // stamped with the client's address
 	show     uc.Show
+	blank    bool // an empty <show/> is in raw
 	status   string
 	priority int8
 	since    time.Time
@@ -46,12 +47,15 @@ func readPresence(raw []byte) (clientPresence, error) {
 		}
 	}
 	if show := n.Child(scan.NSClient, "show"); show != nil {
-		if p.show, err = readShow(strings.TrimSpace(show.Text)); err != nil {
+		text := strings.TrimSpace(show.Text)
+		if p.blank = text == ""; p.blank { // go-xmpp means that there is none; it is not passed on
+			p.show = uc.ShowAvailable
+		} else if p.show, err = readShow(text); err != nil {
 			return p, err
 		}
 	}
-	if text := n.ChildText(scan.NSClient, "priority"); text != "" {
-		v, err := strconv.ParseInt(strings.TrimSpace(text), 10, 8)
+	if text := strings.TrimSpace(n.ChildText(scan.NSClient, "priority")); text != "" {
+		v, err := strconv.ParseInt(text, 10, 8)
 		if err != nil {
 			return p, stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest, Text: map[string]string{"en": "priority is not within -128 and 127"}}
 		}
@@ -154,7 +158,7 @@ func (o *overlay) compose(p *clientPresence) shown {
 }
 
 // composeLayer lays one layer over a client's presence. Where it changes neither show nor status, the
-// client's own bytes stay as they are.
+// client's own bytes stay as they are, but for an empty show.
 func (o *overlay) composeLayer(l *layer, p *clientPresence) []byte {
 	show, status := l.floor.Compose(p.show, p.status)
 	extras, replaced := l.extras, false
@@ -162,7 +166,7 @@ func (o *overlay) composeLayer(l *layer, p *clientPresence) []byte {
 		extras += o.photo.update()
 		replaced = p.photo == photoOther
 	}
-	if show == p.show && status == p.status && !replaced {
+	if show == p.show && status == p.status && !replaced && !p.blank {
 		return appendInside(make([]byte, 0, len(p.raw)+len(extras)+len("</presence>")), p.raw, []byte(extras))
 	}
 	n, err := scan.Parse(p.raw)

@@ -28,6 +28,7 @@ func TestCompose(t *testing.T) {
 			`<presence from='a@b/c'><show>xa</show><status>Lunch &amp; more</status><x xmlns='u'><show xmlns='u'>no</show></x>` + profile + `</presence>`},
 		{"the client says the same", `<presence from='a@b/c'><show>away</show><status>Lunch &amp; more</status ></presence >`, lunch,
 			`<presence from='a@b/c'><show>away</show><status>Lunch &amp; more</status >` + profile + `</presence >`},
+		{"an empty show is not passed on", `<presence from='a@b/c'><show></show><priority/></presence>`, neutral, `<presence from='a@b/c'><priority/></presence>`},
 		{"a prefix", `<c:presence xmlns:c='jabber:client' from='a@b/c'/>`, makeOverlay(uc.Presence{Profile: &uc.ProfileView{Name: "X"}}),
 			`<c:presence xmlns:c='jabber:client' from='a@b/c'><profile xmlns='urn:rolecall:presence:0' name='X'/></c:presence>`},
 	} {
