@@ -55,7 +55,7 @@ func (r *Room) groupMessage(s *seat, in *In) error {
 		return errTooFast
 	}
 	from := r.occupantAddress(s.occupant.nick)
-	body := in.node.Child(scan.NSClient, "body") != nil
+	body := in.node.ChildText(scan.NSClient, "body") != "" // MCabber sends an empty one with a subject
 	if subject := in.node.Child(scan.NSClient, "subject"); subject != nil && !body {
 		return r.changeSubject(s.occupant, in, subject.Text)
 	}
