@@ -86,9 +86,8 @@ func (s *Server) features() []string {
 // verification is the verification string of the server's disco#info (XEP-0115 §5.1).
 func (s *Server) verification() string {
 	var b strings.Builder
-	b.WriteString(serverIdentity.caps())
-	if s.deps.Uploads != nil {
-		b.WriteString(fileStore.caps())
+	for _, id := range s.identities() {
+		b.WriteString(id.caps())
 	}
 	for _, f := range s.features() {
 		b.WriteString(f + "<")
@@ -123,13 +122,18 @@ func (r *request) discoInfoServer() error {
 // caps is the identity as part of a verification string (XEP-0115 §5.1).
 func (i identity) caps() string { return i.category + "/" + i.typ + "//" + i.name + "<" }
 
+// identities are the server's, in the order of XEP-0115 §5.1. That accounts have nodes is told here, too: libpurple
+// (Pidgin, Finch) asks the server and not the account, as the first versions of XEP-0163 had it.
+func (s *Server) identities() []identity {
+	if s.deps.Uploads == nil {
+		return []identity{pepIdentity, serverIdentity}
+	}
+	return []identity{pepIdentity, serverIdentity, fileStore}
+}
+
 // info is the server's disco#info.
 func (s *Server) info(node string) []byte {
-	identities := []identity{serverIdentity}
-	if s.deps.Uploads != nil {
-		identities = append(identities, fileStore)
-	}
-	e := &element{b: bytes.TrimSuffix(discoInfo(node, s.features(), identities...), []byte("</query>"))}
+	e := &element{b: bytes.TrimSuffix(discoInfo(node, s.features(), s.identities()...), []byte("</query>"))}
 	for _, f := range s.infoForms() {
 		f.append(e, "result") // XEP-0128 §2
 	}

@@ -17,6 +17,7 @@ const (
 	atSelf         // addressed to the sender's own account, or to nobody (RFC 6120 §10.3.3)
 	atOther        // addressed to the account of another user
 	atClient       // addressed to a full address, or to another domain
+	atPhone        // addressed to the resource that stands for a user's telephones, whose presence the sender sees
 )
 
 // row says who handles a kind of stanza.
@@ -72,6 +73,9 @@ var table = []row{
 	{scan.IQ, "get", atServer, nsVersion, (*request).version},
 	{scan.IQ, "get", atServer, nsTime, (*request).entityTime},
 
+	{scan.IQ, "set", atServer, nsSession, (*request).beginSession},
+	{scan.IQ, "set", atSelf, nsSession, (*request).beginSession},
+
 	{scan.IQ, "get", atServer, nsLast, (*request).uptime},
 	{scan.IQ, "get", atSelf, nsLast, (*request).lastActivity},
 	{scan.IQ, "get", atOther, nsLast, (*request).lastActivity},
@@ -107,6 +111,12 @@ var table = []row{
 
 	{scan.IQ, "set", atServer, nsCommands, (*request).command},
 	{scan.IQ, "set", atSelf, nsCommands, (*request).command},
+
+	{scan.IQ, "get", atPhone, nsDiscoInfo, (*request).discoInfoPhone},
+	{scan.IQ, "get", atPhone, nsDiscoItems, (*request).discoItemsPhone},
+	{scan.IQ, "get", atPhone, nsPing, (*request).ping},
+	{scan.IQ, "get", atPhone, nsVersion, (*request).version},
+	{scan.IQ, "get", atPhone, nsTime, (*request).entityTime},
 
 	{scan.IQ, "get", atClient, "", (*request).iqToClient},
 	{scan.IQ, "set", atClient, "", (*request).iqToClient},
@@ -221,6 +231,8 @@ func (r *request) place() (place, error) {
 		return 0, err
 	}
 	switch {
+	case r.toPhone():
+		return atPhone, nil
 	case r.to.resource && !r.to.server, r.to.abroad != nil:
 		return atClient, nil
 	case r.to.server:

@@ -38,6 +38,12 @@ var foreignTable = []row{
 	{scan.IQ, "get", atOther, nsPubsub, (*request).pubsubGet},
 	{scan.IQ, "set", atOther, nsPubsub, (*request).pubsubSet},
 
+	{scan.IQ, "get", atPhone, nsDiscoInfo, (*request).discoInfoPhone},
+	{scan.IQ, "get", atPhone, nsDiscoItems, (*request).discoItemsPhone},
+	{scan.IQ, "get", atPhone, nsPing, (*request).ping},
+	{scan.IQ, "get", atPhone, nsVersion, (*request).version},
+	{scan.IQ, "get", atPhone, nsTime, (*request).entityTime},
+
 	{scan.IQ, "get", atClient, "", (*request).iqToClient},
 	{scan.IQ, "set", atClient, "", (*request).iqToClient},
 	{scan.IQ, "result", atClient, "", (*request).iqToClient},

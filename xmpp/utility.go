@@ -6,10 +6,15 @@ const (
 	nsPing    = "urn:xmpp:ping"
 	nsVersion = "jabber:iq:version"
 	nsTime    = "urn:xmpp:time"
+	nsSession = "urn:ietf:params:xml:ns:xmpp-session"
 )
 
 // ping answers XEP-0199 §4.2.
 func (r *request) ping() error { return r.reply(nil) }
+
+// beginSession answers clients that ask for a session as RFC 3921 §3 has it. It begins with the bind since RFC 6121,
+// so there is nothing to do, but libpurple (Pidgin, Finch, BitlBee) leaves if it is refused.
+func (r *request) beginSession() error { return r.reply(nil) }
 
 // version answers XEP-0092. The operating system is nobody's business.
 func (r *request) version() error {
