@@ -29,6 +29,7 @@ func (r *Room) invite(o *occupant, x *scan.Node) error {
 	if r.settings.MembersOnly && !r.roomFor(addresses) {
 		return errTooMuch
 	}
+	r.accepted()
 	for i, c := range invites {
 		r.inviteOne(o, addresses[i], c)
 	}

@@ -54,6 +54,7 @@ func (r *Room) groupMessage(s *seat, in *In) error {
 	case !r.take(in.Bare):
 		return errTooFast
 	}
+	r.accepted() // who speaks wants to be heard
 	from := r.occupantAddress(s.occupant.nick)
 	body := in.node.ChildText(scan.NSClient, "body") != "" // MCabber sends an empty one with a subject
 	if subject := in.node.Child(scan.NSClient, "subject"); subject != nil && !body {

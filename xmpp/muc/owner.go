@@ -12,6 +12,7 @@ func (r *Room) ownerGet(in *In) error {
 	if r.affiliation(in.Bare) < owner {
 		return errForbidden
 	}
+	r.asked = true
 	return r.reply(in, with(elem(nsOwner, "query"), r.configForm()))
 }
 

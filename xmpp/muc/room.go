@@ -28,7 +28,8 @@ type Room struct {
 	photos   []string // hashes of the pictures of it
 	kept     bool     // in the store
 	archived bool     // something may be in the archive
-	locked   bool     // until its owner has configured it (XEP-0045 §10.1.1)
+	locked   bool     // until its owner has configured it (XEP-0045 §10.1.1), or see accepted
+	asked    bool     // its owner has asked for the form
 
 	nicks   map[string]*occupant
 	seats   map[string]*seat // by full address
@@ -148,6 +149,9 @@ func (r *Room) begin(now time.Time) {
 // sender is to be told it.
 func (r *Room) Handle(now time.Time, in *In) ([]Delivery, error) {
 	r.begin(now)
+	if r.now.Sub(r.created) >= lockLife {
+		r.accepted()
+	}
 	var err error
 	switch in.Head.Kind {
 	case scan.Presence:
@@ -158,6 +162,17 @@ func (r *Room) Handle(now time.Time, in *In) ([]Delivery, error) {
 		err = r.onIQ(in)
 	}
 	return r.out, err
+}
+
+// lockLife is how long a new room waits for its owner to ask for the form.
+const lockLife = 30 * time.Second
+
+// accepted opens a new room as it is proposed, unless its owner is about to configure it. Some clients (Dino, go-sendxmpp)
+// make a room by entering and never say that they accept the defaults (§10.1.2): nobody else could ever enter.
+func (r *Room) accepted() {
+	if r.locked && !r.asked {
+		r.locked = false
+	}
 }
 
 // Gone takes a client out of the room that is not there any more (XEP-0045 §7.14).

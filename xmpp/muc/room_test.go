@@ -79,6 +79,35 @@ func adminItem(attrs string) string {
 	return "<iq type='set' id='1' to='$R'><query xmlns='" + nsAdmin + "'><item " + attrs + "/></query></iq>"
 }
 
+// TestUnconfigured has rooms whose owner never says that the defaults will do.
+func TestUnconfigured(t *testing.T) {
+	for _, c := range []struct {
+		story string
+		do    func(*table)
+		open  bool
+	}{
+		{"nothing yet", func(tb *table) { tb.now = tb.now.Add(lockLife - 1) }, false},
+		{"time has passed", func(tb *table) { tb.now = tb.now.Add(lockLife) }, true},
+		{"something is said", func(tb *table) { tb.must("anna", "<message type='groupchat' to='$R'><body>Hello</body></message>") }, true},
+		{"somebody is invited", func(tb *table) {
+			tb.must("anna", "<message to='$R'><x xmlns='"+nsUser+"'><invite to='ben@example.org'/></x></message>")
+		}, true},
+		{"the form is open", func(tb *table) {
+			tb.must("anna", "<iq type='get' id='1' to='$R'><query xmlns='"+nsOwner+"'/></iq>")
+			tb.must("anna", "<message type='groupchat' to='$R'><body>Hello</body></message>")
+			tb.now = tb.now.Add(time.Hour)
+		}, false},
+	} {
+		tb := newTable(t, DefaultLimits)
+		tb.locked = true
+		tb.enters("anna")
+		c.do(tb)
+		if _, err := tb.does("ben", enterAs("ben")); (err == nil) != c.open {
+			t.Errorf("%s: ben is told %v", c.story, err)
+		}
+	}
+}
+
 // TestPrivileges goes through who may do what to whom (XEP-0045 §5.1.1, §5.2.1, tables 5 and 8).
 func TestPrivileges(t *testing.T) {
 	const allowed = stanza.Condition("")
