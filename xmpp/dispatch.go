@@ -85,6 +85,9 @@ var table = []row{
 	{scan.IQ, "set", atServer, nsRegister, (*request).register},
 	{scan.IQ, "set", atSelf, nsRegister, (*request).register},
 
+	{scan.IQ, "get", atServer, nsSearch, (*request).searchFields},
+	{scan.IQ, "set", atServer, nsSearch, (*request).search},
+
 	{scan.IQ, "get", atServer, nsUpload, (*request).uploadSlot},
 	{scan.IQ, "get", atServer, nsExternal, (*request).relayServices},
 

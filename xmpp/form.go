@@ -1,6 +1,10 @@
 package xmpp
 
-import "github.com/rolecall/rolecall/xmpp/scan"
+import (
+	"cmp"
+
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
 
 const nsForms = "jabber:x:data"
 
@@ -58,7 +62,7 @@ func (f *form) appendItems(e *element) {
 	}
 	e.start("reported").open()
 	for _, c := range f.columns {
-		e.start("field").attr("var", c.name).attr("label", c.label).attr("type", "text-single").close("field")
+		e.start("field").attr("var", c.name).attr("label", c.label).attr("type", cmp.Or(c.typ, "text-single")).close("field")
 	}
 	e.close("reported")
 	for _, item := range f.items {

@@ -42,6 +42,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0049", Title: "Private XML Storage", Note: "64 kB an element, 50 elements", Server: []string{nsPrivate}},
 	{Name: "XEP-0050", Title: "Ad-Hoc Commands", Note: "profile, FollowMe, workplace, teams, redirect, explain, dial, transfer; for supervisors also those of others, and calls", Server: []string{nsCommands}, Account: []string{nsCommands}},
 	{Name: "XEP-0054", Title: "vcard-temp", Note: "own get and set, others get; made from the directory until set; at other servers for those only who see the user's presence", Server: []string{nsVCard}, Account: []string{nsVCard}},
+	{Name: "XEP-0055", Title: "Jabber Search", Note: "of the phone book, asked of the domain itself; 200 people an answer; for this server's users only", Server: []string{nsSearch}},
 	{Name: "XEP-0060", Title: "Publish-Subscribe", Note: "leaf nodes at user accounts; configuration, preconditions, the four access models, affiliations, paging; no collections, no approval of subscribers, no options of a subscription; text between child elements of a payload is moved to the front", Account: pubsubFeatures},
 	{Name: "XEP-0077", Title: "In-Band Registration", Note: "the own password, if that is switched on; accounts come from the directory: nobody registers or cancels by a client", Server: []string{nsRegister}},
 	{Name: "XEP-0157", Title: "Contact Addresses for XMPP Services", Note: "abuse, admin, security, support"},

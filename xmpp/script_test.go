@@ -56,6 +56,12 @@ var deeds = []struct {
 		})
 		return nil
 	}},
+	{regexp.MustCompile(`^(\w+) is hidden from the phone book$`), func(w *world, args []string) error {
+		u := *w.dir.Load().UserByLogin(args[0])
+		u.PhonebookHidden = true
+		w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
+		return nil
+	}},
 	{regexp.MustCompile(`^(\w+) becomes a head$`), func(w *world, args []string) error {
 		w.changeRole(roleSupervisor, func(r *uc.Role, d *uc.Directory) {
 			r.Users = append(slices.Clone(r.Users), d.UserByLogin(args[0]).ID)
