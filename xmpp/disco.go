@@ -215,6 +215,9 @@ func (r *request) discoItems(at string) error {
 		switch at {
 		case r.server.cfg.Domain:
 			e.start("item").attr("jid", r.server.cfg.RoomsDomain).attr("name", "Rooms").close("item")
+			if domain := r.server.uploadDomain(); r.server.isUploads(domain) {
+				e.start("item").attr("jid", domain).attr("name", uploadIdentity.name).close("item")
+			}
 			for _, domain := range r.server.components.Connected() {
 				e.start("item").attr("jid", domain).close("item")
 			}
@@ -232,6 +235,15 @@ func (r *request) discoItems(at string) error {
 		return r.discoItemsOfNode(r.from.account, node)
 	}
 	return r.reply(e.close("query").bytes())
+}
+
+// discoItemsNone says that there is nothing at the address, no commands either.
+func (r *request) discoItemsNone() error {
+	node, err := r.node()
+	if err != nil {
+		return err
+	}
+	return r.reply(newElement("query").attr("xmlns", nsDiscoItems).attrIf("node", node).close("query").bytes())
 }
 
 // discoItemsOther lists a user's clients, and nodes, to those who see the user (XEP-0030 §4.4, XEP-0060 §5.2).

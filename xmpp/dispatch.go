@@ -12,12 +12,13 @@ import (
 type place uint8
 
 const (
-	anywhere place = iota
-	atServer       // addressed to the domain
-	atSelf         // addressed to the sender's own account, or to nobody (RFC 6120 §10.3.3)
-	atOther        // addressed to the account of another user
-	atClient       // addressed to a full address, or to another domain
-	atPhone        // addressed to the resource that stands for a user's telephones, whose presence the sender sees
+	anywhere  place = iota
+	atServer        // addressed to the domain
+	atUploads       // addressed to the domain of uploads
+	atSelf          // addressed to the sender's own account, or to nobody (RFC 6120 §10.3.3)
+	atOther         // addressed to the account of another user
+	atClient        // addressed to a full address, or to another domain
+	atPhone         // addressed to the resource that stands for a user's telephones, whose presence the sender sees
 )
 
 // row says who handles a kind of stanza.
@@ -89,6 +90,10 @@ var table = []row{
 	{scan.IQ, "set", atServer, nsSearch, (*request).search},
 
 	{scan.IQ, "get", atServer, nsUpload, (*request).uploadSlot},
+	{scan.IQ, "get", atUploads, nsUpload, (*request).uploadSlot},
+	{scan.IQ, "get", atUploads, nsDiscoInfo, (*request).discoInfoUploads},
+	{scan.IQ, "get", atUploads, nsDiscoItems, (*request).discoItemsNone},
+	{scan.IQ, "get", atUploads, nsPing, (*request).ping},
 	{scan.IQ, "get", atServer, nsExternal, (*request).relayServices},
 
 	{scan.IQ, "get", atSelf, nsVCard, (*request).vcardGet},
@@ -116,7 +121,7 @@ var table = []row{
 	{scan.IQ, "set", atSelf, nsCommands, (*request).command},
 
 	{scan.IQ, "get", atPhone, nsDiscoInfo, (*request).discoInfoPhone},
-	{scan.IQ, "get", atPhone, nsDiscoItems, (*request).discoItemsPhone},
+	{scan.IQ, "get", atPhone, nsDiscoItems, (*request).discoItemsNone},
 	{scan.IQ, "get", atPhone, nsPing, (*request).ping},
 	{scan.IQ, "get", atPhone, nsVersion, (*request).version},
 	{scan.IQ, "get", atPhone, nsTime, (*request).entityTime},
@@ -234,6 +239,8 @@ func (r *request) place() (place, error) {
 		return 0, err
 	}
 	switch {
+	case r.to.uploads:
+		return atUploads, nil
 	case r.toPhone():
 		return atPhone, nil
 	case r.to.resource && !r.to.server, r.to.abroad != nil:

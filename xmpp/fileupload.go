@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -20,6 +21,31 @@ func (s *Server) uploadForm() *form {
 		{typ: "hidden", name: "FORM_TYPE", values: []string{nsUpload}},
 		{name: "max-file-size", values: []string{strconv.FormatInt(s.deps.Uploads.MaxFile(), 10)}},
 	}}
+}
+
+// uploadIdentity is that of the domain of uploads.
+var uploadIdentity = identity{fileStore.category, fileStore.typ, "Files"}
+
+// uploadDomain is where clients find uploads that look for them among the server's items only, as XEP-0363 §4 has it. It
+// is a name and nothing more: no client connects to it.
+func (s *Server) uploadDomain() string { return "upload." + s.cfg.Domain }
+
+// isUploads reports whether a domain is that of uploads. A component may have the name for itself.
+func (s *Server) isUploads(domain string) bool {
+	return s.deps.Uploads != nil && domain == s.uploadDomain() && domain != s.cfg.RoomsDomain && !s.components.Serves(domain)
+}
+
+// discoInfoUploads tells what discoInfoServer tells of uploads.
+func (r *request) discoInfoUploads() error {
+	switch node, err := r.node(); {
+	case err != nil:
+		return err
+	case node != "":
+		return errItemNotFound
+	}
+	e := &element{b: bytes.TrimSuffix(discoInfo("", []string{nsDiscoInfo, nsDiscoItems, nsUpload, nsPing}, uploadIdentity), []byte("</query>"))}
+	r.server.uploadForm().append(e, "result")
+	return r.reply(e.close("query").bytes())
 }
 
 // caps is what the form, whose first field is its type, adds to a verification string (XEP-0115 §5.1).

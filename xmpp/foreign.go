@@ -39,7 +39,7 @@ var foreignTable = []row{
 	{scan.IQ, "set", atOther, nsPubsub, (*request).pubsubSet},
 
 	{scan.IQ, "get", atPhone, nsDiscoInfo, (*request).discoInfoPhone},
-	{scan.IQ, "get", atPhone, nsDiscoItems, (*request).discoItemsPhone},
+	{scan.IQ, "get", atPhone, nsDiscoItems, (*request).discoItemsNone},
 	{scan.IQ, "get", atPhone, nsPing, (*request).ping},
 	{scan.IQ, "get", atPhone, nsVersion, (*request).version},
 	{scan.IQ, "get", atPhone, nsTime, (*request).entityTime},

@@ -32,12 +32,3 @@ func (r *request) discoInfoPhone() error {
 	}
 	return r.reply(discoInfo("", []string{nsDiscoInfo, nsDiscoItems, nsVersion, nsPing, nsTime}, phoneIdentity))
 }
-
-// discoItemsPhone says that there is nothing at the telephones, no commands either.
-func (r *request) discoItemsPhone() error {
-	node, err := r.node()
-	if err != nil {
-		return err
-	}
-	return r.reply(newElement("query").attr("xmlns", nsDiscoItems).attrIf("node", node).close("query").bytes())
-}

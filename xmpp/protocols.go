@@ -86,7 +86,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0280", Title: "Message Carbons", Note: "all rules of §6.1; clients that forge copies are refused", Server: []string{nsCarbons, "urn:xmpp:carbons:rules:0"}, Account: []string{nsCarbons}},
 	{Name: "XEP-0334", Title: "Message Processing Hints", Note: "store and no-store"},
 	{Name: "XEP-0357", Title: "Push Notifications", Note: "for clients without a session and for those whose session waits for them; one notification a burst, with the number of messages, and sender and text if that is set; calls at once; a service that refuses is disabled; one that is in trouble or cannot be reached is asked again for a day, more and more seldom", Account: []string{nsPush}},
-	{Name: "XEP-0363", Title: "HTTP File Upload", Note: "files on disk, each for one PUT, with quota and expiry; asked of the domain itself", Server: []string{nsUpload}},
+	{Name: "XEP-0363", Title: "HTTP File Upload", Note: "files on disk, each for one PUT, with quota and expiry; asked of the domain itself, or of upload. and the domain", Server: []string{nsUpload}},
 	{Name: "XEP-0352", Title: "Client State Indication", Note: "of each client's presence and chat state, in rooms too, an inactive one is sent the last, with the next important stanza"},
 	{Name: "XEP-0368", Title: "Direct TLS"},
 	{Name: "XEP-0410", Title: "MUC Self-Ping", Note: "the room answers for the client"},

@@ -32,9 +32,9 @@ func (s *Server) carrier(domain string) Carrier {
 	return nil
 }
 
-// Local reports whether a domain is served here: by the server, its rooms, or a component.
+// Local reports whether a domain is served here: by the server, its rooms or uploads, or a component.
 func (s *Server) Local(domain string) bool {
-	return domain == s.cfg.Domain || domain == s.cfg.RoomsDomain || s.components.Serves(domain)
+	return domain == s.cfg.Domain || domain == s.cfg.RoomsDomain || s.isUploads(domain) || s.components.Serves(domain)
 }
 
 var errRemoteServerNotFound = stanza.Error{Type: stanza.Cancel, Condition: stanza.RemoteServerNotFound}

@@ -127,7 +127,8 @@ func (r *router) allAccounts() []*account {
 
 // destination is what an address of the served domain means.
 type destination struct {
-	server   bool     // the domain itself
+	server   bool     // the domain itself, or that of uploads
+	uploads  bool     // the domain of uploads
 	account  *account // of an existing user
 	session  *session // of the resource, if it is connected
 	resource bool     // the address is a full one
@@ -162,6 +163,9 @@ func (s *Server) resolveParsed(to []byte) (destination, error) {
 	parsed, err := jid.Parse(string(to))
 	if err != nil {
 		return destination{}, stanza.Error{Type: stanza.Modify, Condition: stanza.JIDMalformed}
+	}
+	if s.isUploads(parsed.Domainpart()) && parsed.Localpart() == "" {
+		return destination{server: true, uploads: true, resource: parsed.Resourcepart() != ""}, nil
 	}
 	if parsed.Domainpart() != s.cfg.Domain {
 		return s.resolveAbroad(parsed)
