@@ -104,7 +104,7 @@ func TestRoomsSurviveRestart(t *testing.T) {
 	c.send(t, "<presence to='attic@rooms.example.org/Anna'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
 	c.expect(t, "affiliation='owner'", "<hat title='Painter' uri='urn:example:painter'/>")
 	c.expect(t, "<photo>42c68c5fddd544de1a92ffb7c65f18080dc8da8b</photo>")
-	c.expect(t, "<subject>Paint</subject>")
+	c.expect(t, "<subject>Paint</subject>", "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='"+first.server.occupantID("attic", "anna@example.org")+"'/>")
 
 	// Who is renamed keeps the hat; who gets the name of somebody who is gone does not.
 	u := *second.dir.Load().UserByLogin("anna")

@@ -52,6 +52,10 @@ type RoomSubject struct {
 	Text string    `json:"text,omitempty"`
 	Nick string    `json:"nick,omitempty"` // who set it; empty: nobody has
 	At   time.Time `json:"at,omitzero"`
+
+	// Occupant is the occupant-id (XEP-0421) of who set it, as it was told then; empty: there are none, or it was set
+	// before they were kept.
+	Occupant string `json:"occupant,omitempty"`
 }
 
 // RoomMember is a lasting relation of a person to a room (XEP-0045 §5.2).

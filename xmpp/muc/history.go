@@ -140,6 +140,9 @@ func (r *Room) sendSubject(to []string) {
 		r.send(to, build("message", r.address, "groupchat", "", text(scan.NSClient, "subject", "")))
 		return
 	}
-	r.send(to, build("message", r.occupantAddress(r.subject.Nick), "groupchat", "",
-		text(scan.NSClient, "subject", r.subject.Text), delayNode(r.address, r.subject.At)))
+	list := []*scan.Node{text(scan.NSClient, "subject", r.subject.Text), delayNode(r.address, r.subject.At)}
+	if r.subject.Occupant != "" {
+		list = append(list, occupantNode(r.subject.Occupant)) // XEP-0421 §3: of who set it, even if that one is gone
+	}
+	r.send(to, build("message", r.occupantAddress(r.subject.Nick), "groupchat", "", list...))
 }

@@ -14,11 +14,10 @@ const maxSubject = 2048
 func (r *Room) onMessage(in *In) error {
 	typ := string(in.Head.Type)
 	s := r.seats[in.From]
-	if typ == "error" {
-		return r.bounced(s, in)
-	}
 	in.without(nsOccupantID)
 	switch {
+	case typ == "error":
+		return r.bounced(s, in)
 	case in.Nick != "":
 		return r.privateMessage(s, in)
 	case typ == "groupchat":
@@ -98,9 +97,13 @@ func (r *Room) changeSubject(o *occupant, in *In, subject string) error {
 	case len(subject) > maxSubject:
 		return errBadValue
 	}
+	id := r.occupantID(o.bare)
 	r.subject = uc.RoomSubject{Text: subject, Nick: o.nick, At: r.now}
+	if id != nil {
+		r.subject.Occupant = id.Attr("id")
+	}
 	r.changed = true
-	r.send(r.everybody(), inside(in.stampedFrom(r.occupantAddress(o.nick)), r.occupantID(o.bare)))
+	r.send(r.everybody(), inside(in.stampedFrom(r.occupantAddress(o.nick)), id))
 	return nil
 }
 
@@ -154,7 +157,11 @@ func (r *Room) bounced(s *seat, in *In) error {
 		r.leave(s, announcement{codes: []int{statusBroken}})
 	case in.Head.Kind == scan.Message:
 		if to := r.nicks[in.Nick]; to != nil {
-			r.send(to.clients(), in.stampedFrom(r.occupantAddress(s.occupant.nick)))
+			raw := in.stampedFrom(r.occupantAddress(s.occupant.nick))
+			if in.Head.Child != nil {
+				raw = inside(raw, r.occupantID(in.Bare))
+			}
+			r.send(to.clients(), raw)
 		}
 	}
 	return nil
@@ -177,5 +184,7 @@ func (r *Room) occupantID(bare string) *scan.Node {
 	if r.nameOf == nil {
 		return nil
 	}
-	return elem(nsOccupantID, "occupant-id", "id", r.nameOf(r.name, bare))
+	return occupantNode(r.nameOf(r.name, bare))
 }
+
+func occupantNode(id string) *scan.Node { return elem(nsOccupantID, "occupant-id", "id", id) }

@@ -15,7 +15,7 @@ func testRooms(t *testing.T, open func() Store) {
 	hall := uc.Room{
 		Name: "hall & stairs", Created: began.Add(time.Hour),
 		Settings: uc.RoomSettings{Title: "Hall", Password: "söcret", Persistent: true, NonAnonymous: true, PrivateMessages: "anyone", MaxOccupants: 20},
-		Subject:  uc.RoomSubject{Text: "Paint", Nick: "Anna", At: began},
+		Subject:  uc.RoomSubject{Text: "Paint", Nick: "Anna", At: began, Occupant: "0a1b"},
 		Members: []uc.RoomMember{
 			{JID: "anna@example.org", Affiliation: "owner", Nick: "Anna"},
 			{JID: "ben@example.org", Affiliation: "outcast", Reason: "noise"},
