@@ -315,7 +315,11 @@ func (q *nodeRequest) publish() error {
 	if q.node == "" {
 		return pubsub.ErrNeedsNode
 	}
-	p := publication{node: q.node, by: q.from.jid, options: formOf(q.pubsub.Child(nsPubsub, "publish-options"))}
+	options, err := q.preconditions()
+	if err != nil {
+		return err
+	}
+	p := publication{node: q.node, by: q.from.jid, options: options}
 	for _, item := range q.command.Nodes {
 		if item.Name != "item" || item.NS != nsPubsub {
 			return errBadRequest
@@ -364,7 +368,21 @@ func (q *nodeRequest) readItem(item *scan.Node) (newItem, error) {
 // nsNone is no namespace that an element can be in, so that AppendXML declares the payload's own.
 const nsNone = "\x00"
 
-// formOf reads the data form in an element; nil if there is none.
+// preconditions reads what a publisher wants a node to be like. What cannot be understood cannot be met, and is not passed over:
+// what was meant for few would be shown to many (XEP-0060 §7.1.5).
+func (q *nodeRequest) preconditions() (pubsub.Form, error) {
+	in := q.pubsub.Child(nsPubsub, "publish-options")
+	if in == nil {
+		return nil, nil
+	}
+	form := formOf(in)
+	if !form.Is(pubsub.FormOptions) {
+		return nil, pubsub.ErrPrecondition
+	}
+	return form, nil
+}
+
+// formOf reads the data form in an element, with the fields that have no value; nil if there is none.
 func formOf(in *scan.Node) pubsub.Form {
 	if in == nil {
 		return nil
@@ -372,6 +390,11 @@ func formOf(in *scan.Node) pubsub.Form {
 	form, cancelled, ok := readForm(in)
 	if !ok || cancelled {
 		return nil
+	}
+	for _, f := range in.Child(nsForms, "x").Nodes {
+		if name := f.Attr("var"); f.Name == "field" && f.NS == nsForms && form[name] == nil {
+			form[name] = []string{}
+		}
 	}
 	return pubsub.Form(form)
 }
@@ -446,6 +469,9 @@ func (q *nodeRequest) subscribe() error {
 	if err != nil {
 		return err
 	}
+	if err := q.noOptions(); err != nil {
+		return err
+	}
 	q.owner.pep.mu.Lock()
 	defer q.owner.pep.mu.Unlock()
 	n, err := q.readable()
@@ -470,6 +496,19 @@ func (q *nodeRequest) subscribe() error {
 	}
 	if n.Config.SendLast != pubsub.Never {
 		q.server.tellLast(q.batch, q.owner, n, q.from)
+	}
+	return nil
+}
+
+// noOptions refuses options of a subscription (XEP-0060 §6.3.7): there are none, and who wants some must not think to have them.
+func (q *nodeRequest) noOptions() error {
+	switch form := formOf(q.pubsub.Child(nsPubsub, "options")); {
+	case form == nil:
+		return nil
+	case !form.Is(pubsub.FormSubscribe):
+		return pubsub.ErrInvalidOptions
+	case len(form) > 1:
+		return pubsub.ErrNoOptions
 	}
 	return nil
 }

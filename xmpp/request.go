@@ -63,6 +63,7 @@ type commandError struct {
 	told     stanza.Error
 	specific string
 	ns       string
+	feature  string // an attribute of it
 	xml      string // the condition as it stands, if it has content
 }
 
@@ -77,7 +78,7 @@ func (s *Server) stanzaError(err error, from *session) commandError {
 	}
 	var refused *pubsub.Error
 	if errors.As(err, &refused) {
-		return commandError{told: refused.Told, specific: refused.Specific, ns: nsPubsubErrors}
+		return commandError{told: refused.Told, specific: refused.Specific, ns: nsPubsubErrors, feature: refused.Feature}
 	}
 	var told stanza.Error
 	if errors.As(err, &told) {
@@ -113,7 +114,7 @@ func errorXML(err commandError) []byte {
 		e.start("text").attr("xmlns", nsStanzas).attr("xml:lang", "en").chars(text).close("text")
 	}
 	if err.specific != "" {
-		e.start(err.specific).attr("xmlns", cmp.Or(err.ns, nsCommands)).close("")
+		e.start(err.specific).attr("xmlns", cmp.Or(err.ns, nsCommands)).attrIf("feature", err.feature).close("")
 	}
 	e.raw([]byte(err.xml))
 	return e.close("error").bytes()

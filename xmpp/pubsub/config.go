@@ -78,11 +78,17 @@ func (l Limits) Default(node string) Config {
 // Form is what a submitted data form says, by field.
 type Form map[string][]string
 
-// FormConfig and FormOptions are the FORM_TYPE of a node's configuration and of preconditions.
+// The FORM_TYPE of a node's configuration, of preconditions, and of the options of a subscription.
 const (
-	FormConfig  = "http://jabber.org/protocol/pubsub#node_config"
-	FormOptions = "http://jabber.org/protocol/pubsub#publish-options"
+	FormConfig    = "http://jabber.org/protocol/pubsub#node_config"
+	FormOptions   = "http://jabber.org/protocol/pubsub#publish-options"
+	FormSubscribe = "http://jabber.org/protocol/pubsub#subscribe_options"
 )
+
+const formType = "FORM_TYPE"
+
+// Is reports whether the form says that it is of a type (XEP-0068 §3).
+func (f Form) Is(typ string) bool { return one(f[formType]) == typ }
 
 // Field is one field of the configuration form.
 type Field struct {
@@ -221,8 +227,12 @@ func (c Config) Fields(l Limits) []Field {
 }
 
 // With returns the configuration as a form changes it. What the form does not name stays; fields that
-// are unknown have no effect (XEP-0060 §8.2.4).
+// are unknown have no effect (XEP-0060 §8.2.4). A form that says that it is about something else is refused; what it
+// names would be of nodes nevertheless, so one that says nothing is taken.
 func (c Config) With(f Form, l Limits) (Config, error) {
+	if _, typed := f[formType]; typed && !f.Is(FormConfig) && !f.Is(FormOptions) {
+		return Config{}, ErrNotAcceptable
+	}
 	for _, s := range settings {
 		if v, ok := f[prefix+s.name]; ok && !s.set(&c, l, v) {
 			return Config{}, ErrNotAcceptable
@@ -235,7 +245,7 @@ func (c Config) With(f Form, l Limits) (Config, error) {
 // that is unknown cannot be met.
 func (c Config) Meets(f Form, l Limits) error {
 	for name := range f {
-		if name != "FORM_TYPE" && !slices.ContainsFunc(settings, func(s setting) bool { return prefix+s.name == name }) {
+		if name != formType && !slices.ContainsFunc(settings, func(s setting) bool { return prefix+s.name == name }) {
 			return ErrPrecondition
 		}
 	}

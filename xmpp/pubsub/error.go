@@ -6,6 +6,7 @@ import "mellium.im/xmpp/stanza"
 type Error struct {
 	Told     stanza.Error
 	Specific string // the condition; empty if there is none
+	Feature  string // what is not there, of the condition unsupported (§4.6)
 }
 
 // Error implements error.
@@ -37,4 +38,7 @@ var (
 	ErrTooManyFollow  = refuse(stanza.Wait, stanza.PolicyViolation, "too-many-subscriptions")       // §6.1.3.8
 	ErrUnsupported    = refuse(stanza.Cancel, stanza.FeatureNotImplemented, "unsupported")          // §4.6
 	ErrInvalidOptions = refuse(stanza.Modify, stanza.BadRequest, "invalid-options")                 // §6.3.5
+
+	// ErrNoOptions says that subscriptions have no options (§6.3.4.4).
+	ErrNoOptions = &Error{stanza.Error{Type: stanza.Cancel, Condition: stanza.FeatureNotImplemented}, "unsupported", "subscription-options"}
 )

@@ -78,6 +78,11 @@ func TestForm(t *testing.T) {
 	if err := base.Meets(Form{"pubsub#itemreply": {"owner"}}, limits); !errors.Is(err, ErrPrecondition) {
 		t.Errorf("an unknown precondition: %v", err)
 	}
+	for typ, ok := range map[string]bool{FormConfig: true, FormOptions: true, FormSubscribe: false, "": false} {
+		if _, err := base.With(Form{"FORM_TYPE": {typ}, "pubsub#title": {"Mood"}}, limits); (err == nil) != ok {
+			t.Errorf("a form of type %q: %v", typ, err)
+		}
+	}
 	if err := base.Meets(nil, limits); err != nil {
 		t.Errorf("no precondition: %v", err)
 	}
