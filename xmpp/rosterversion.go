@@ -10,7 +10,8 @@ import (
 const nsRosterVersion = "urn:xmpp:features:rosterver"
 
 // unversioned is the version that a push has while changes of shared groups are being pushed: a client that
-// leaves with it has not heard all, and is sent the whole roster when it comes back.
+// leaves with it, after whichever push, has not heard all, and is sent the whole roster when it comes back. No
+// other version is ever told of a roster that is not whole, so it need not be told apart (TestMidway).
 const unversioned = "incomplete"
 
 // rosterVersion names the state of a user's roster, of the user's own contacts and of the computed ones
@@ -27,7 +28,11 @@ func (s *Server) rosterVersion(a *account, g *groups) string {
 			h.Write(e.b)
 		}
 	}
-	for _, of := range g.circlesOf(a.user) {
+	for _, of := range g.ofUser(a.user) {
+		h.Write(of.digest())
+	}
+	h.Write([]byte("supervised")) // the same people under the same title, but with another subscription
+	for _, of := range g.supervisedBy(a.user) {
 		h.Write(of.digest())
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
