@@ -88,6 +88,7 @@ func (r *request) changeBlocked(command string, add, remove []string) error {
 	if err := s.deps.Store.ChangeBlocked(s.ctx, a.user, add, remove); err != nil {
 		return err
 	}
+	g := s.groups.Load() // before the list counts: a change of roles that finds it in force leaves those who saw the user to us
 	s.blocklists.put(a, now)
 	if err := r.reply(nil); err != nil {
 		return err
@@ -95,7 +96,7 @@ func (r *request) changeBlocked(command string, add, remove []string) error {
 	r.pushBlocked(command, told)
 	for _, other := range s.accountsOf(slices.Concat(add, remove)) {
 		if other != a {
-			s.showBlocked(r.batch, a, other, old, now)
+			s.showBlocked(r.batch, g, a, other, old, now)
 		}
 	}
 	s.showBlockedTeams(r.batch, a, old, now)
@@ -132,25 +133,27 @@ func (s *Server) accountsOf(jids []string) []*account {
 
 // showBlocked tells the clients of two users what they now see of each other, after the list of one has
 // changed: presence goes, or comes back (XEP-0191 §3.3, §3.4). The user sees as little of the other as the
-// other of the user, since nothing more will come.
-func (s *Server) showBlocked(b *batch, a, other *account, old, now *blocklist) {
-	g := s.groups.Load()
+// other of the user, since nothing more will come. before are the roles of when the list was changed.
+func (s *Server) showBlocked(b *batch, before *groups, a, other *account, old, now *blocklist) {
 	if other.blocked.Load().blocks(a.bare, "") {
 		return // there was nothing to see, and there is not
 	}
-	if s.sees(other, a) && !g.supervises(other.user, a.user) {
+	sees := s.sees(other, a)
+	if (sees || before.saw(other.user, a.user)) && !s.groups.Load().supervises(other.user, a.user) {
 		for _, to := range other.bound() {
-			if to.available.Load() {
-				s.showPresence(b, a, to, old.blocks(other.bare, to.resource), now.blocks(other.bare, to.resource))
+			was, is := old.blocks(other.bare, to.resource), now.blocks(other.bare, to.resource)
+			// Who saw the user by roles that are being taken away can only lose sight.
+			if to.available.Load() && (sees || is) {
+				s.showPresence(b, a, to, was, is)
 			}
 		}
 	}
-	if !s.sees(a, other) {
+	if sees = s.sees(a, other); !sees && !before.saw(a.user, other.user) {
 		return
 	}
 	for _, to := range a.bound() {
 		if to.available.Load() {
-			s.showResources(b, other, to, old, now)
+			s.showResources(b, other, to, old, now, sees)
 		}
 	}
 }
@@ -179,15 +182,15 @@ func (s *Server) showPresence(b *batch, of *account, to *session, was, is bool) 
 	}
 }
 
-// showResources is showPresence for the list of the viewer, which may have single resources.
-func (s *Server) showResources(b *batch, of *account, to *session, old, now *blocklist) {
+// showResources is showPresence for the list of the viewer, which may have single resources. Without sees they only go.
+func (s *Server) showResources(b *batch, of *account, to *session, old, now *blocklist, sees bool) {
 	of.presenceMu.Lock()
 	defer of.presenceMu.Unlock()
 	full := !s.overlayOf(of).detailed() || s.groups.Load().details(to.account.user, of.user)
 	show := func(resource string, presence []byte) {
 		was, is := old.blocks(of.bare, resource), now.blocks(of.bare, resource)
 		switch {
-		case was && !is:
+		case was && !is && sees:
 			b.push(to, presence)
 		case is && !was:
 			b.push(to, unavailableFrom(of.bare+"/"+resource))

@@ -138,10 +138,14 @@ func (a *account) blocks(c *session) bool {
 // hidden reports whether a user's presence is kept from a client because one of the two has blocked the
 // other. Supervisors see those who have blocked them all the same. raw is the presence.
 func (s *Server) hidden(of *account, raw []byte, to *session) bool {
+	return s.groups.Load().hidden(of, raw, to)
+}
+
+func (g *groups) hidden(of *account, raw []byte, to *session) bool {
 	if of == to.account {
 		return false
 	}
-	if of.blocks(to) && !s.groups.Load().supervises(to.account.user, of.user) {
+	if of.blocks(to) && !g.supervises(to.account.user, of.user) {
 		return true
 	}
 	l := to.account.blocked.Load()

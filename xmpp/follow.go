@@ -136,10 +136,17 @@ func (s *Server) changePresence(b *batch, p uc.Presence) {
 func (s *Server) changeDirectory(b *batch, dir *uc.Directory, changes []uc.Ref) {
 	before := s.groups.Load()
 	after, changed := before.update(dir, changes)
+	before.was.Store(nil) // it is still set if that change was cut off by a fault
+	if changed {
+		after.was.Store(before)
+	} else {
+		after.settled.Store(before.settled.Load())
+	}
 	s.groups.Store(after)
 	if changed {
 		s.generation.Add(1)
 		s.changeGroups(b, before, after, changes)
+		after.was.Store(nil)
 		s.endAccounts(before, after, changes)
 	}
 	for _, id := range phonesTouched(before.dir, dir, changes) {

@@ -38,15 +38,21 @@ func (s *Server) changeGroups(b *batch, before, after *groups, changes []uc.Ref)
 		}
 		s.changeSubscribed(b, v)
 		b.flush()
-		if m.pushing.count-looked >= pushesAtOnce {
+		if m.pushing.count-looked >= s.pauses.pushes {
 			looked = m.pushing.count
-			s.meanwhile()
+			s.pauses.look()
 		}
 	}
 }
 
 // pushesAtOnce is after how many pushes the follower looks what else has happened; they take a few milliseconds.
 const pushesAtOnce = 4096
+
+// pauses says when the follower interrupts a long change, and for what. Tests have others.
+type pauses struct {
+	pushes uint64
+	look   func()
+}
 
 // moves are the contacts that a change touches.
 type moves struct {
@@ -418,7 +424,11 @@ func (s *Server) retractContact(b *batch, viewer *account, c computedItem) {
 		return
 	}
 	a := s.router.account([]byte(c.bare))
-	if a == nil || s.subscribedTo(a, viewer) && !a.blocked.Load().blocks(viewer.bare, "") {
+	switch {
+	case a == nil:
+		return
+	case s.subscribedTo(a, viewer) && !a.blocked.Load().blocks(viewer.bare, ""):
+		s.retell(b, viewer, c.contact) // a supervisor was shown more
 		return
 	}
 	for _, to := range viewer.bound() {

@@ -19,7 +19,8 @@ type groups struct {
 	domain  string
 	byRole  map[uc.RoleID]*group
 	circles *circles
-	settled atomic.Bool // what is new in them has been pushed
+	settled atomic.Bool            // what is new in them has been pushed
+	was     atomic.Pointer[groups] // while it is being pushed: those before
 
 	supervision supervision
 }
@@ -201,6 +202,12 @@ func (g *groups) share(a, b uc.UserID) bool {
 // sees reports whether a user is told of another's presence because of roles.
 func (g *groups) sees(viewer, target uc.UserID) bool {
 	return g.share(viewer, target) || g.supervises(viewer, target)
+}
+
+// saw reports whether a user sees another by roles, or did by those that are being taken away.
+func (g *groups) saw(viewer, target uc.UserID) bool {
+	was := g.was.Load()
+	return g.sees(viewer, target) || was != nil && was.sees(viewer, target)
 }
 
 // item returns what shared groups and supervision make of a contact in a user's roster.

@@ -88,7 +88,7 @@ func (s *Server) becomeUnavailable(b *batch, c *session, raw []byte) {
 		s.seenLeaving(a, raw)
 		c.composed, c.presence = shown{}, clientPresence{}
 		s.generation.Add(1)
-		s.broadcast(b, a, toAll(raw))
+		s.takeBack(b, a, raw)
 	}
 	a.presenceMu.Unlock()
 	if dnd {
@@ -113,6 +113,36 @@ func (s *Server) broadcast(b *batch, a *account, p shown) {
 			b.push(to, raw)
 		}
 	})
+}
+
+// takeBack tells all who were told of a presence that it is gone; called with presenceMu held. While a change of roles is being
+// pushed there are some who saw the user by the old ones and have not been told yet that they do not any more: when
+// it is their turn, nothing of this presence will be left to take back.
+func (s *Server) takeBack(b *batch, a *account, raw []byte) {
+	s.broadcast(b, a, toAll(raw))
+	now := s.groups.Load() // after the broadcast, so that nobody is left out who was not in it for a change that began meanwhile
+	was := now.was.Load()
+	if was == nil {
+		return
+	}
+	online := was.circle(a.user).sessions(s, was)
+	for _, list := range [...][]*session{online.full, online.plain} {
+		for _, to := range list {
+			told := to.account == a || now.sees(to.account.user, a.user) && !now.hidden(a, raw, to)
+			if !told && !was.hidden(a, raw, to) {
+				b.push(to, raw)
+			}
+		}
+	}
+}
+
+// news leaves out what the viewers of a presence have been told before. While a change of roles is being pushed that is
+// nothing: some were told it as by their old rights.
+func (s *Server) news(is, was shown) shown {
+	if s.groups.Load().was.Load() != nil {
+		return is
+	}
+	return is.since(was)
 }
 
 // overlayOf returns what goes over the user's presence; called with presenceMu held.
@@ -150,6 +180,7 @@ func (s *Server) welcome(b *batch, c *session) {
 		} else if other := s.accountByID(of.user); other != nil {
 			s.tellPresence(b, other, c, nil)
 		}
+		s.reconsider(b, g, of, c)
 		b.pace(c)
 	})
 	for _, bare := range s.subscribedTos(a) {
@@ -161,6 +192,18 @@ func (s *Server) welcome(b *batch, c *session) {
 	}
 	s.askAbroad(b, c)
 	s.tellRequests(b, c)
+}
+
+// reconsider takes back what a client was told of a contact if a change of roles has taken the contact away meanwhile: that may
+// have been pushed to the client already.
+func (s *Server) reconsider(b *batch, g *groups, of contact, c *session) {
+	now := s.groups.Load()
+	if now == g {
+		return
+	}
+	if _, has := now.itemOf(c.account.user, of); !has && of.user != c.account.user {
+		s.retractContact(b, c.account, computedItem{contact: of})
+	}
 }
 
 // tellPresence sends what is known of a user to one client, except of the resource except, and reports
@@ -282,6 +325,9 @@ func (r *request) probe() error {
 		r.batch.push(dest.abroad, newElement("presence").attr("type", "probe").attr("from", a.bare).close("presence").bytes())
 	case dest.account != nil && r.server.sees(a, dest.account):
 		r.server.tellPresence(r.batch, dest.account, r.from, nil)
+		if !r.server.sees(a, dest.account) { // any more
+			r.server.retractPresence(r.batch, dest.account, r.from)
+		}
 	}
 	return nil
 }
@@ -316,7 +362,7 @@ func (s *Server) recompose(b *batch, a *account) {
 		}
 		was := c.composed
 		c.composed = a.overlay.compose(&c.presence)
-		s.broadcast(b, a, c.composed.since(was))
+		s.broadcast(b, a, s.news(c.composed, was))
 	}
 }
 
@@ -333,8 +379,8 @@ func (s *Server) changePhone(b *batch, a *account) {
 	a.phone = s.phoneOf(a)
 	switch {
 	case a.phone.full != nil:
-		s.broadcast(b, a, a.phone.since(was))
+		s.broadcast(b, a, s.news(a.phone, was))
 	case was.full != nil:
-		s.broadcast(b, a, toAll(unavailableFrom(a.bare+"/"+phoneResource)))
+		s.takeBack(b, a, unavailableFrom(a.bare+"/"+phoneResource))
 	}
 }

@@ -75,6 +75,7 @@ type Server struct {
 	workers         sync.WaitGroup // flushers, follower, notifier
 	events          *bus.Reader
 	postponed       postponed // the follower's
+	pauses          pauses    // the follower's
 
 	resumptions resumptions
 }
@@ -97,6 +98,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	gate := admission.New(withinDescriptors(cfg.MaxConnections, descriptors()), cfg.MaxHalfOpen)
 	s := &Server{cfg: cfg, deps: deps, log: deps.Log, router: newRouter(), gate: gate, since: time.Now()}
+	s.pauses = pauses{pushesAtOnce, s.meanwhile}
 	s.serveSession = (*session).serve
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.negotiating, s.stopNegotiating = context.WithCancel(s.ctx)

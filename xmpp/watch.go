@@ -27,7 +27,7 @@ func (s *Server) watchers(a *account, f func(to *session, full bool)) {
 	for _, to := range online.plain {
 		f(to, to.account == a)
 	}
-	online = s.subscribers(a, g)
+	online = s.subscribers(a)
 	for _, to := range online.full {
 		f(to, true)
 	}
@@ -37,8 +37,9 @@ func (s *Server) watchers(a *account, f func(to *session, full bool)) {
 }
 
 // subscribers lists the available sessions that see a user by subscription and not because of roles.
-func (s *Server) subscribers(a *account, g *groups) viewers {
-	now := s.generation.Load()
+func (s *Server) subscribers(a *account) viewers {
+	now := s.generation.Load() // read first: what changes while the list is made makes it anew
+	g := s.groups.Load()
 	if v := a.personal.Load(); v != nil && v.generation == now {
 		return *v
 	}
