@@ -62,7 +62,7 @@ type Config struct {
 	MaxConnecting  int // streams that are being opened at a time, and also keys being verified; default 512
 	MaxConnections int // accepted, in all; default 10000
 	MaxHalfOpen    int // accepted of one address that are not verified; default 32
-	MaxPairs       int // domains that one stream may be verified for; default 64
+	MaxPairs       int // pairs of domains that one stream may be verified for; default 64
 	MaxRate        int // stanzas a second that one server may send, on all its streams, beyond which it is slowed; 0: no limit
 	MaxBytes       int // bytes a second, likewise; 0: no limit
 

@@ -92,7 +92,7 @@ func (s *link) claim(raw []byte) error {
 		return s.refuse(p, stanza.NotAllowed)
 	case !cfg.Allowed(from):
 		return s.refuse(p, stanza.PolicyViolation)
-	case s.isVerified(from), s.fed.verify(&s.tlsState, from) == nil: // XEP-0344 §2.2: the certificate is proof enough
+	case s.isVerified(p), s.fed.verify(&s.tlsState, from) == nil: // XEP-0344 §2.2: the certificate is proof enough
 		return s.accept(p, "certificate")
 	case cfg.RequireValidCertificates:
 		return s.refuse(p, stanza.PolicyViolation)
@@ -147,7 +147,9 @@ var errUnproved = errors.New("the other server could not prove its domain")
 func (s *link) accept(p pair, method string) error {
 	s.trust(p, method)
 	err := s.say(dialbackElement("result", p.local, p.remote, "", "valid", ""))
-	s.startBidi(p)
+	if !s.outgoing { // there we have proved nothing for this pair
+		s.startBidi(p)
+	}
 	return err
 }
 

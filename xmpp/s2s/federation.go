@@ -173,10 +173,11 @@ func (f *Federation) Streams() []Stream {
 			continue
 		}
 		st := Stream{Local: s.local, Remote: s.remote, Outgoing: s.outgoing, Bidi: s.bidi.Load(), Method: s.method, Address: s.address, Since: s.since}
-		for domain := range *s.verified.Load() {
-			st.Domains = append(st.Domains, domain)
+		for p := range *s.verified.Load() {
+			st.Domains = append(st.Domains, p.remote)
 		}
 		slices.Sort(st.Domains)
+		st.Domains = slices.Compact(st.Domains)
 		list = append(list, st)
 	}
 	slices.SortFunc(list, func(a, b Stream) int { return a.Since.Compare(b.Since) })

@@ -115,7 +115,7 @@ func (s *link) addressed(head *scan.Head) error {
 		return stream.HostUnknown // RFC 6120 §4.9.3.6
 	}
 	if s.authentic.Load() {
-		if from, err := normalise(string(head.From)); head.From != nil && (err != nil || !s.isVerified(from)) {
+		if from, err := normalise(string(head.From)); head.From != nil && (err != nil || !s.isVerified(pair{to, from})) {
 			return stream.InvalidFrom
 		}
 		return nil

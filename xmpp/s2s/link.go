@@ -48,14 +48,13 @@ type link struct {
 	pace    *pace     // what the other side may still send
 	joined  bool      // pace is that of its server, not of this stream alone
 
-	method    string                          // by which the other side was verified, or we; of the first domain
-	verified  atomic.Pointer[map[string]bool] // domains that the other side may send for
-	verifying atomic.Int32                    // keys that are being asked about
-	failures  int                             // to authenticate
-	authentic atomic.Bool                     // somebody is verified: there is no hurry any more
-	bidi      atomic.Bool                     // stanzas go both ways (XEP-0288)
-	locals    map[string]bool                 // domains that were found to be local
-	release   func()                          // called once when somebody is verified; nil if nobody wants to know
+	method    string                        // by which the other side was verified, or we; of the first pair
+	verified  atomic.Pointer[map[pair]bool] // from which domains the other side may send to which
+	verifying atomic.Int32                  // keys that are being asked about
+	failures  int                           // to authenticate
+	authentic atomic.Bool                   // somebody is verified: there is no hurry any more
+	bidi      atomic.Bool                   // stanzas go both ways (XEP-0288)
+	release   func()                        // called once when somebody is verified; nil if nobody wants to know
 
 	used   atomic.Int64 // when the last stanza went in either direction, in Unix seconds
 	ending atomic.Pointer[error]
@@ -70,10 +69,10 @@ type link struct {
 func (f *Federation) newLink(conn net.Conn, outgoing bool) *link {
 	s := &link{
 		fed: f, number: f.numbers.Add(1), outgoing: outgoing, since: time.Now(), address: admission.AddressOf(conn), raw: conn, conn: conn,
-		scanner: scan.NewServerStream(strangers), until: time.Now().Add(f.cfg.NegotiateTimeout), locals: map[string]bool{},
+		scanner: scan.NewServerStream(strangers), until: time.Now().Add(f.cfg.NegotiateTimeout),
 		pace: f.paces.fresh(), writer: newWriter(),
 	}
-	s.verified.Store(&map[string]bool{})
+	s.verified.Store(&map[pair]bool{})
 	s.used.Store(time.Now().Unix())
 	s.log = f.cfg.Log.With("stream", s.number, "address", s.address)
 	return s
@@ -239,12 +238,12 @@ func (s *link) say(b []byte) error {
 	return err
 }
 
-// trust notes that the other side may send for a domain.
+// trust notes that the other side may send from a domain to one of ours (XEP-0220 §2.1.2).
 func (s *link) trust(p pair, method string) {
 	f := s.fed
 	f.mu.Lock()
 	more := maps.Clone(*s.verified.Load())
-	more[p.remote] = true
+	more[p] = true
 	s.verified.Store(&more)
 	first := !s.authentic.Swap(true)
 	if first {
@@ -259,49 +258,38 @@ func (s *link) trust(p pair, method string) {
 	s.log.Info("s2s: server verified", "of", p.remote, "for", p.local, "method", method, "outgoing", s.outgoing)
 }
 
-func (s *link) isVerified(domain string) bool { return (*s.verified.Load())[domain] }
+func (s *link) isVerified(p pair) bool { return (*s.verified.Load())[p] }
 
-// stanza hands a stanza of the other side on if it may send it (RFC 6120 §8.1).
+// stanza hands a stanza of the other side on if it may send it: the pair of its domains must have been verified
+// (RFC 6120 §8.1, XEP-0220 §2.1.2).
 func (s *link) stanza(head *scan.Head, raw []byte) error {
-	verified := *s.verified.Load()
-	if len(verified) == 0 {
+	if len(*s.verified.Load()) == 0 {
 		return stream.NotAuthorized // RFC 6120 §4.9.3.12
 	}
 	from, to := domainOf(head.From), domainOf(head.To)
 	if len(from) == 0 || len(to) == 0 {
 		return stream.ImproperAddressing // RFC 6120 §8.1.1.2, §8.1.2.2
 	}
-	remote := string(from)
-	if !verified[remote] {
+	p := pair{local: string(to), remote: string(from)}
+	if !s.isVerified(p) {
 		var err error
-		if remote, err = normalise(remote); err != nil || !verified[remote] {
+		if p.remote, err = normalise(p.remote); err != nil {
 			return stream.InvalidFrom // RFC 6120 §4.9.3.10
 		}
-	}
-	if !s.isLocal(to) {
-		return stream.HostUnknown
+		if p.local, err = normalise(p.local); err != nil || !s.fed.cfg.Local(p.local) {
+			return stream.HostUnknown
+		}
+		if !s.isVerified(p) {
+			return stream.InvalidFrom
+		}
 	}
 	s.used.Store(time.Now().Unix())
 	local, raw, err := scan.Client(*head, raw, scan.NSServer)
 	if err != nil {
 		return err
 	}
-	s.fed.cfg.Deliver(remote, local, raw)
+	s.fed.cfg.Deliver(p.remote, local, raw)
 	return nil
-}
-
-func (s *link) isLocal(domain []byte) bool {
-	if s.locals[string(domain)] {
-		return true
-	}
-	name, err := normalise(string(domain))
-	if err != nil || !s.fed.cfg.Local(name) {
-		return false
-	}
-	if len(s.locals) < s.fed.cfg.MaxPairs {
-		s.locals[string(domain)] = true
-	}
-	return true
 }
 
 // guarded runs a part of a stream's work and keeps a fault in it from taking the other streams with it.

@@ -46,6 +46,8 @@ func (s *link) onward(head *scan.Head, raw []byte) error {
 		return stream.NotAuthorized // stanzas come on the other side's own stream (RFC 6120 §4.4)
 	case is(head, scan.NSDialback, "verify"):
 		return s.answerVerify(raw)
+	case is(head, scan.NSDialback, "result") && s.bidi.Load():
+		return s.claim(raw) // of another pair: who may send here may multiplex, too
 	case string(head.NS) == scan.NSDialback, is(head, scan.NSStreams, "features"):
 		return nil // late
 	}
@@ -264,7 +266,7 @@ func (s *link) external() (done bool, err error) {
 // begin ends the negotiation of a stream that was begun here.
 func (s *link) begin(method string, valid bool) {
 	if s.bidi.Load() {
-		s.verified.Store(&map[string]bool{s.remote: true})
+		s.verified.Store(&map[pair]bool{{s.local, s.remote}: true})
 	}
 	s.fed.mu.Lock()
 	s.method = method

@@ -144,10 +144,10 @@ func (s *link) joinPace() {
 		return
 	}
 	s.joined = true
-	domain := s.remote
-	for other := range *s.verified.Load() {
-		if !s.isVerified(domain) {
-			domain = other
+	domain := ""
+	for p := range *s.verified.Load() {
+		if domain == "" || p.remote == s.remote {
+			domain = p.remote
 		}
 	}
 	s.pace = s.fed.paces.join(domain)

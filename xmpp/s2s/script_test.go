@@ -2,6 +2,7 @@ package s2s
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/xml"
@@ -20,20 +21,22 @@ import (
 )
 
 // wire is a server that says just what its script tells it to. A message is a stream header, a whole element, or
-// the end of the stream. Where it says key(ID), the dialback key of a.example for the stream of that id is sent.
+// the end of the stream. Where it says key(ID), the dialback key of a.example for b.example and the stream of that id is sent;
+// key(ID to DOMAIN) is the one for another domain.
 type wire struct {
 	conn net.Conn
 	buf  []byte
 	keys keyring
 }
 
-var keyOf = regexp.MustCompile(`key\((\w+)\)`)
+var keyOf = regexp.MustCompile(`key\((\w+)(?: to ([\w.]+))?\)`)
 
 func (w *wire) Close() error { return w.conn.Close() }
 
 func (w *wire) Send(_ context.Context, message string) error {
 	message = keyOf.ReplaceAllStringFunc(message, func(s string) string {
-		return w.keys.key(b, a, keyOf.FindStringSubmatch(s)[1])
+		of := keyOf.FindStringSubmatch(s)
+		return w.keys.key(cmp.Or(of[2], b), a, of[1])
 	})
 	_, err := io.WriteString(w.conn, message)
 	return err

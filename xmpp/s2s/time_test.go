@@ -483,3 +483,55 @@ func TestHalfOpen(t *testing.T) {
 		}
 	})
 }
+
+// TestPairsBothWays: on a stream that was begun here and goes both ways (XEP-0288), too, the other side may send only for pairs of
+// domains that are verified, and may have more of them verified.
+func TestPairsBothWays(t *testing.T) {
+	for _, proved := range []bool{false, true} {
+		virtual(t, func(t *testing.T, w *world) {
+			sa, sb := w.server(nil, a, "rooms."+a), w.server(nil, b).onPipes("192.0.2.1:5269")
+			cert := w.ca.issue(t, validUntil, b)
+			last := make(chan string, 1)
+			w.listen[sb.addr] = func(c net.Conn) {
+				go func() {
+					defer c.Close()
+					p := newPeer(t, c)
+					p.until("<stream:stream")
+					p.say(string(header(b, a, "id1")) + "<stream:features><starttls xmlns='" + nsTLS + "'/></stream:features>")
+					p.until("<starttls")
+					p.say("<proceed xmlns='" + nsTLS + "'/>")
+					_ = p.tls(tls.Server(p.Conn, &tls.Config{Certificates: []tls.Certificate{cert}}))
+					p.until("<stream:stream")
+					p.say(string(header(b, a, "id2")) + "<stream:features><bidi xmlns='" + nsBidiFeature + "'/><dialback xmlns='" + nsDialbackFeature + "'/></stream:features>")
+					p.until("<db:result")
+					p.say("<db:result from='b.example' to='a.example' type='valid'/>")
+					p.say(string(message("anna@b.example/a", "ben@a.example", "this pair")))
+					if proved {
+						p.say("<db:result from='b.example' to='rooms.a.example'/>")
+						p.until("from='rooms.a.example'")
+					}
+					p.say(string(message("anna@b.example/a", "ben@rooms.a.example", "another pair")))
+					if proved {
+						p.say("<db:verify from='b.example' to='a.example' id='0'>key</db:verify>")
+					}
+					got := p.next()
+					for strings.HasPrefix(got, "<message") {
+						got = p.next()
+					}
+					last <- got
+				}()
+			}
+			sa.chat(a, b, "hello")
+			sa.receives(b, "this pair")
+			if proved {
+				sa.receives(b, "another pair")
+			}
+			if got := <-last; strings.Contains(got, "invalid-from") == proved {
+				t.Errorf("proved %v: %s", proved, got)
+			}
+			if len(sa.in) > 0 {
+				t.Errorf("proved %v: %d more were delivered", proved, len(sa.in))
+			}
+		})
+	}
+}
