@@ -9,6 +9,13 @@ import (
 	"testing"
 )
 
+// The kinds of name that only XMPP has in certificates (RFC 6120 §13.7.1.2).
+var (
+	oidAltName  = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidXMPPAddr = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 5}
+	oidSRVName  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 7}
+)
+
 // otherNames encodes names that only XMPP has.
 func otherNames(t *testing.T, names map[string]asn1.ObjectIdentifier) []byte {
 	t.Helper()

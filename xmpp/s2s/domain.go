@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"golang.org/x/net/idna"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stream"
 )
@@ -46,12 +45,4 @@ func domainOf(address []byte) []byte {
 func literal(domain string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(domain, "["), "]"))
 	return addr, err == nil
-}
-
-// ascii returns a domain as DNS and certificates have it.
-func ascii(domain string) string {
-	if name, err := idna.Lookup.ToASCII(domain); err == nil {
-		return name
-	}
-	return domain
 }

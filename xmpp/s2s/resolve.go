@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"mellium.im/xmpp/stanza"
+
+	"github.com/rolecall/rolecall/xmpp/identity"
 )
 
 const (
@@ -38,7 +40,7 @@ func (f *Federation) resolve(ctx context.Context, domain string) ([]target, erro
 	if addr, ok := literal(domain); ok {
 		return []target{{host: addr.String(), port: defaultPort}}, nil
 	}
-	name := ascii(domain) + "."
+	name := identity.ASCII(domain) + "."
 	var direct, plain []*net.SRV
 	var wait sync.WaitGroup
 	// Errors are the same to us as no records: the plain fallback then tells what is wrong (RFC 6120 §3.2.1).
