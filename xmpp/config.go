@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"time"
 
@@ -24,7 +25,8 @@ type Config struct {
 	Insecure bool        // lets clients log in without TLS; for load tests on a loopback address
 	Version  string      // of the software, told by XEP-0092
 
-	Components map[string]string // secrets of external components, by their domains (XEP-0114)
+	Components     map[string]string // secrets of external components, by their domains (XEP-0114); "" needs a certificate (XEP-0225)
+	ComponentRoots *x509.CertPool    // that their certificates are checked with; nil means those of the machine
 
 	Relays      []Relay       // STUN and TURN servers that clients may use in calls (XEP-0215)
 	RelaySecret string        // which the TURN servers share
@@ -94,15 +96,15 @@ func (c *Config) setDefaults() {
 	c.CommandTimeout = cmp.Or(c.CommandTimeout, 10*time.Minute)
 }
 
-// validComponents checks that components have domains of their own, and secrets.
+// validComponents checks that components have domains of their own, and can prove who they are.
 func (c *Config) validComponents() error {
 	for domain, secret := range c.Components {
 		parsed, err := jid.Parse(domain)
 		if err != nil || parsed.Domainpart() != domain || domain == c.Domain || domain == c.RoomsDomain {
 			return uc.FieldError(uc.ErrInvalid, "components", "%q is not the normal form of a domain of its own", domain)
 		}
-		if secret == "" {
-			return uc.FieldError(uc.ErrInvalid, "components", "the component %s has no secret", domain)
+		if secret == "" && c.TLS == nil {
+			return uc.FieldError(uc.ErrInvalid, "components", "the component %s has no secret, and without TLS it cannot show a certificate", domain)
 		}
 	}
 	return nil

@@ -2,18 +2,28 @@ package xmpp
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // XEP-0114 names it
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mellium.im/xmpp/stanza"
 
@@ -328,4 +338,54 @@ func TestUnreadableAddressesFromAbroad(t *testing.T) {
 			t.Errorf("%q: %s %v", to, got, err)
 		}
 	}
+}
+
+// TestSlixmppComponentTLS is a component that proves itself by its certificate, and binds two domains.
+func TestSlixmppComponentTLS(t *testing.T) {
+	own, key, cert := componentCertificate(t, "echo.example.org", "other.example.org")
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	w := start(t, func(c *Config) {
+		c.Components = map[string]string{"echo.example.org": "", "other.example.org": ""}
+		c.ComponentRoots = roots
+	})
+	_, port, err := net.SplitHostPort(w.components.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := w.slixmpp(t, "componenttls.py", port, own, key); said != "done" {
+		t.Errorf("it said %q, want done", said)
+	}
+}
+
+// componentCertificate writes a certificate that a program can show, and its key.
+func componentCertificate(t *testing.T, names ...string) (certFile, keyFile string, cert *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "own.pem"), filepath.Join(dir, "own.key")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return certFile, keyFile, cert
 }

@@ -19,7 +19,7 @@ func (s *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 	return s.accept(ctx, l, s.negotiation(true))
 }
 
-// ServeComponents accepts external components (XEP-0114), in the clear. It returns like Serve.
+// ServeComponents accepts external components, in the clear (XEP-0114) or with STARTTLS (XEP-0225). It returns like Serve.
 func (s *Server) ServeComponents(ctx context.Context, l net.Listener) error {
 	return s.components.Serve(ctx, l)
 }

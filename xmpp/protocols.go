@@ -76,6 +76,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0307", Title: "Unique Room Names for Multi-User Chat"},
 	{Name: "XEP-0059", Title: "Result Set Management", Note: "in archives, with index and count"},
 	{Name: "XEP-0297", Title: "Stanza Forwarding", Note: "from archives"},
+	{Name: "XEP-0225", Title: "Component Connections", Note: "at the port of XEP-0114; STARTTLS, then SASL EXTERNAL by the component's certificate, or PLAIN with its secret; several domains on one stream, which its certificate or secret must be good for"},
 	{Name: "XEP-0227", Title: "Portable Import/Export Format", Note: "`rolecall xmpp export` and `import`: keys of passwords, contacts, vCards, private data, nodes, block lists, waiting messages, archives and their preferences; nothing of rooms, as the standard wants it; a file may be made of several"},
 	{Name: "XEP-0313", Title: "Message Archive Management", Note: "one-to-one messages, and what is said in logged rooms, for those who may enter them; with #extended; kept for the time and up to the number that are set; acknowledged when it is stored", Account: []string{nsArchive, nsArchive + "#extended"}},
 	{Name: "XEP-0359", Title: "Stanza IDs", Note: "given to archived messages, forged ones are taken out", Account: []string{nsStanzaID}},

@@ -129,7 +129,7 @@ func domainOf(address []byte) string {
 // newComponents makes the service of external components.
 func (s *Server) newComponents() *component.Service {
 	return component.New(component.Config{
-		Secrets: s.cfg.Components, MaxStanza: s.cfg.MaxStanza, QueueMax: s.cfg.QueueHard,
+		Secrets: s.cfg.Components, Domain: s.cfg.Domain, TLS: s.cfg.TLS, Roots: s.cfg.ComponentRoots, MaxStanza: s.cfg.MaxStanza, QueueMax: s.cfg.QueueHard,
 		StanzaTimeout: s.cfg.StanzaTimeout, WriteTimeout: s.cfg.WriteTimeout,
 		Deliver: s.Deliver, Undeliverable: s.Undeliverable, Log: s.log,
 	})

@@ -73,8 +73,8 @@ type XMPPConfig struct {
 	ContactAdmin     []string `help:"Where administrators are reached."`
 	ContactSecurity  []string `help:"Where weaknesses are reported."`
 	ContactSupport   []string `help:"Where users find help."`
-	ListenComponents string   `help:"Address for external components (XEP-0114), in the clear: a loopback address, or one of a private network; empty switches it off."`
-	Components       []string `help:"External components: their domain and the file that holds their secret, as bot.example.org=/etc/rolecall/bot.secret."`
+	ListenComponents string   `help:"Address for external components, which connect in the clear (XEP-0114) or with TLS (XEP-0225): a loopback address, or one of a private network; empty switches it off."`
+	Components       []string `help:"External components: their domain and the file that holds their secret, as bot.example.org=/etc/rolecall/bot.secret. A domain alone proves itself by its certificate, with TLS."`
 }
 
 // TurnConfig names the STUN and TURN servers that clients may use in calls (XEP-0215).
@@ -109,13 +109,17 @@ func (c TurnConfig) relays() (list []xmpp.Relay, secret string, err error) {
 	return list, secret, nil
 }
 
-// components reads the secrets of external components, by their domains.
+// components reads the secrets of external components, by their domains. One that has none proves itself by a certificate.
 func (c XMPPConfig) components() (map[string]string, error) {
 	secrets := make(map[string]string)
 	for _, text := range c.Components {
 		domain, file, ok := strings.Cut(text, "=")
-		if !ok || validDomain(domain) != nil {
+		if validDomain(domain) != nil {
 			return nil, fmt.Errorf("%q is not a domain, = and a file", text)
+		}
+		if !ok {
+			secrets[domain] = ""
+			continue
 		}
 		secret, err := os.ReadFile(file)
 		if err != nil {

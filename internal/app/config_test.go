@@ -26,7 +26,7 @@ func TestValidate(t *testing.T) {
 		"tls":             func(c *Config) { c.TLS.Cert = "cert.pem" },
 		"xmpp.listen":     func(c *Config) { c.XMPP.Listen = "5222" },
 		"xmpp.rooms":      func(c *Config) { c.XMPP.Rooms = c.Domain },
-		"xmpp.components": func(c *Config) { c.XMPP.Components = []string{"bot.example.org"} },
+		"xmpp.components": func(c *Config) { c.XMPP.Components = []string{"bot.example.org="} },
 		"xmpp.turn":       func(c *Config) { c.XMPP.Turn.URLs = []string{"turn:turn.example.org"} },
 		"xmpp.listen-s2s": func(c *Config) { c.S2S.Listen = "localhost" },
 		"xmpp.s2s":        func(c *Config) { c.S2S.Domains = []string{"*"} },

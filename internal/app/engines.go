@@ -117,6 +117,10 @@ func (a *App) newXMPP(cert tls.Certificate, secret []byte) (err error) {
 	if err != nil {
 		return fmt.Errorf("components: %w", err)
 	}
+	roots, err := a.cfg.S2S.roots()
+	if err != nil {
+		return err
+	}
 	relays, relaySecret, err := a.cfg.XMPP.Turn.relays()
 	if err != nil {
 		return fmt.Errorf("turn: %w", err)
@@ -131,7 +135,7 @@ func (a *App) newXMPP(cert tls.Certificate, secret []byte) (err error) {
 		},
 		TraceBodies: a.cfg.XMPP.TraceBodies,
 		MaxRate:     a.cfg.XMPP.MaxRate,
-		RoomsDomain: a.cfg.XMPP.Rooms, RoomCreators: a.cfg.XMPP.RoomCreators, Components: components,
+		RoomsDomain: a.cfg.XMPP.Rooms, RoomCreators: a.cfg.XMPP.RoomCreators, Components: components, ComponentRoots: roots,
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 	}, xmpp.Deps{
 		Directory: a.directory, Store: a.store, Profiles: a.profiles, Switches: a.directory, Presences: a.presence,

@@ -23,7 +23,7 @@ type FederationConfig struct {
 	Certificates bool     `name:"s2s-certificates" help:"Talk only to servers with a valid certificate; without it one may prove by DNS who it is (dialback), over TLS with any certificate."`
 	MaxRate      int      `name:"s2s-max-rate" help:"Stanzas a second that one other server may send, on all its connections; one that sends more is slowed, nothing is dropped. Servers of one registered domain, as example.org, count as one. 0 is no limit." default:"1000"`
 	MaxBytes     int      `name:"s2s-max-bytes" help:"Bytes a second that one other server may send, likewise." default:"1048576"`
-	CAFile       string   `name:"s2s-ca-file" help:"Certificates to trust besides the machine's, PEM."`
+	CAFile       string   `name:"s2s-ca-file" help:"Certificates to trust besides the machine's, PEM: those of other servers' and components' authorities."`
 }
 
 // On reports whether there are streams with other servers.
@@ -42,7 +42,7 @@ func (c FederationConfig) validate() error {
 	return err
 }
 
-// roots returns the certificates that other servers' are checked with; nil means those of the machine.
+// roots returns the certificates that other servers' and components' are checked with; nil means those of the machine.
 func (c FederationConfig) roots() (*x509.CertPool, error) {
 	if c.CAFile == "" {
 		return nil, nil

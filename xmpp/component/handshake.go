@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // XEP-0114 §3 names it
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -34,15 +35,13 @@ func (s *Service) serve(conn net.Conn, place *admission.Place) {
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
 	}
 	log := s.cfg.Log.With("address", conn.RemoteAddr().String())
-	l, in, err := s.handshake(conn)
+	l, in, err := s.admit(conn)
 	if err != nil {
 		log.Warn("component: refused", "cause", err)
-		_ = conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
-		_, _ = conn.Write(goodbye(err)) // who is gone need not hear it
 		return
 	}
 	place.Prove()
-	log = log.With("component", l.domain)
+	log = log.With("component", l.name)
 	log.Info("component: connected")
 	written := make(chan struct{})
 	go func() {
@@ -50,7 +49,7 @@ func (s *Service) serve(conn net.Conn, place *admission.Place) {
 		l.write()
 	}()
 	err = l.guardedRead(in)
-	s.leave(l) // first, so that the component can come back as soon as it is told
+	s.leaveAll(l) // first, so that the component can come back as soon as it is told
 	l.end(err)
 	<-written
 	_, reason := l.take()
@@ -61,51 +60,96 @@ func (s *Service) serve(conn net.Conn, place *admission.Place) {
 func (l *link) guardedRead(in *input) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.service.cfg.Log.Error("component: delivery panicked", "component", l.domain, "panic", p)
+			l.service.cfg.Log.Error("component: delivery panicked", "component", l.name, "panic", p)
 			err = streamError("internal-server-error")
 		}
 	}()
 	return l.read(in)
 }
 
-// handshake answers the stream's header and checks the proof (XEP-0114 §3).
-func (s *Service) handshake(conn net.Conn) (*link, *input, error) {
+// admit lets a component prove who it is. Whoever does not is told why not.
+func (s *Service) admit(conn net.Conn) (*link, *input, error) {
 	if err := conn.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
 		return nil, nil, err
 	}
-	in := newInput(conn, s.cfg.StanzaTimeout, scan.NewStreamOf(scan.Limits{Stanza: handshakeMax, Depth: 2, Attrs: 16}, scan.NSComponent))
-	in.patient = false
-	head, _, err := in.next()
+	n := &negotiation{service: s, raw: conn, conn: conn}
+	l, err := n.run()
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
 	if err != nil {
-		_, _ = fmt.Fprintf(conn, streamHeader, "", "") // RFC 6120 §4.9.1.2: an error comes in a stream
-		return nil, nil, told(err)
+		if l != nil {
+			s.leaveAll(l)
+		}
+		_ = conn.SetDeadline(time.Now().Add(s.cfg.WriteTimeout))
+		_, _ = n.conn.Write(goodbye(err)) // who is gone need not hear it
+		return nil, nil, err
 	}
-	domain := normal(head.To)
+	n.in.patient = true
+	return l, n.in, nil
+}
+
+// negotiation is a connection whose component has not proved who it is.
+type negotiation struct {
+	service *Service
+	raw     net.Conn
+	conn    net.Conn // over raw, if it is encrypted
+	in      *input
+	tls     *tls.ConnectionState
+}
+
+// begin expects the header of a stream.
+func (n *negotiation) begin(content string) {
+	if n.in == nil || n.in.conn != n.conn {
+		n.in = newInput(n.conn, n.service.cfg.StanzaTimeout, nil)
+	}
+	n.in.scanner = scan.NewStreamOf(scan.Limits{Stanza: handshakeMax, Depth: 2, Attrs: 16}, content)
+}
+
+// open takes the stanzas of a component.
+func (n *negotiation) open(content string) {
+	cfg := n.service.cfg
+	n.in.scanner = scan.NewOf(scan.Limits{Stanza: cfg.MaxStanza, Depth: scan.DefaultLimits.Depth, Attrs: scan.DefaultLimits.Attrs}, content)
+}
+
+// run answers the stream's header, as its content namespace wants it.
+func (n *negotiation) run() (*link, error) {
+	n.begin(scan.NSComponent)
+	head, _, err := n.in.next()
+	var fault *scan.Error
+	if errors.As(err, &fault) && fault.Condition == scan.InvalidNamespace && n.service.cfg.TLS != nil {
+		n.begin(scan.NSClient) // the header is still there
+		if head, _, err = n.in.next(); err == nil {
+			return n.login(head)
+		}
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(n.conn, streamHeader, "", "") // RFC 6120 §4.9.1.2: an error comes in a stream
+		return nil, told(err)
+	}
+	return n.handshake(head)
+}
+
+// handshake checks the proof that a component knows its secret (XEP-0114 §3).
+func (n *negotiation) handshake(head scan.Head) (*link, error) {
+	s, domain, id := n.service, normal(head.To), rand.Text()
+	if _, err := fmt.Fprintf(n.conn, streamHeader, attribute("from", string(head.To)), attribute("id", id)); err != nil {
+		return nil, err
+	}
 	secret, known := s.cfg.Secrets[domain]
-	id := rand.Text()
-	if _, err := fmt.Fprintf(conn, streamHeader, attribute("from", string(head.To)), attribute("id", id)); err != nil {
-		return nil, nil, err
-	}
 	if !known {
-		return nil, nil, errHostUnknown
+		return nil, errHostUnknown
 	}
-	if err := proves(in, id, secret); err != nil {
-		return nil, nil, err
+	if err := proves(n.in, id, secret); err != nil {
+		return nil, err
 	}
-	l := newLink(s, conn, domain)
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		return nil, nil, err
+	l := newLink(s, n.raw, n.conn, domain, nil)
+	if !s.enter(l, domain) {
+		return nil, errConflict
 	}
-	if !s.enter(l) {
-		return nil, nil, errConflict
-	}
-	if _, err := conn.Write([]byte("<handshake/>")); err != nil {
-		s.leave(l)
-		return nil, nil, err
-	}
-	in.patient = true
-	in.scanner = scan.NewOf(scan.Limits{Stanza: s.cfg.MaxStanza, Depth: scan.DefaultLimits.Depth, Attrs: scan.DefaultLimits.Attrs}, scan.NSComponent)
-	return l, in, nil
+	n.open(scan.NSComponent)
+	_, err := n.conn.Write([]byte("<handshake/>"))
+	return l, err
 }
 
 const streamHeader = "<?xml version='1.0'?><stream:stream xmlns='" + scan.NSComponent + "' xmlns:stream='" + scan.NSStreams + "'%s%s>"
@@ -137,7 +181,7 @@ func proves(in *input, id, secret string) error {
 	switch {
 	case err != nil:
 		return told(err)
-	case head.Kind != scan.Other || string(head.Name) != "handshake" || head.Child != nil:
+	case head.Kind != scan.Other || string(head.Name) != "handshake" || head.Child != nil || secret == "":
 		return errNotAuthorized
 	}
 	n, err := scan.Parse(raw)

@@ -24,6 +24,7 @@ const (
 	errImproper      streamError = "improper-addressing"
 	errInvalidFrom   streamError = "invalid-from"
 	errNotAuthorized streamError = "not-authorized"
+	errPolicy        streamError = "policy-violation"
 	errShutdown      streamError = "system-shutdown"
 	errTimeout       streamError = "connection-timeout"
 	errUnsupported   streamError = "unsupported-stanza-type"
@@ -32,17 +33,19 @@ const (
 // errClosed says that the component has closed the stream.
 var errClosed = errors.New("component: the stream was closed")
 
-// outgoing is a stanza that waits for a component.
+// outgoing is a stanza that waits for a component. The server's own have no domains.
 type outgoing struct {
-	from string // domain
-	raw  []byte
+	from, to string // domains
+	raw      []byte
 }
 
-// link is the connection of one component.
+// link is the connection of one component. The service knows its domains.
 type link struct {
 	service *Service
-	conn    net.Conn
-	domain  string
+	raw     net.Conn
+	conn    net.Conn // over raw, if it is encrypted
+	name    string   // the domain that the component has proved to be
+	proof   *proof   // of a component that binds its domains itself (XEP-0225); else nil
 
 	mu      sync.Mutex
 	waiting []outgoing
@@ -51,8 +54,8 @@ type link struct {
 	wake    chan struct{} // holds one token while the writer has something to do
 }
 
-func newLink(s *Service, conn net.Conn, domain string) *link {
-	return &link{service: s, conn: conn, domain: domain, wake: make(chan struct{}, 1)}
+func newLink(s *Service, raw, conn net.Conn, name string, p *proof) *link {
+	return &link{service: s, raw: raw, conn: conn, name: name, proof: p, wake: make(chan struct{}, 1)}
 }
 
 // push queues a stanza unless the queue is full or the stream ends.
@@ -144,7 +147,10 @@ func (l *link) send(p []byte) error {
 
 func (l *link) giveBack(list []outgoing) {
 	for _, o := range list {
-		l.service.cfg.Undeliverable(o.from, l.domain, o.raw, stanza.ServiceUnavailable)
+		if o.to == "" {
+			continue // the server's own answer
+		}
+		l.service.cfg.Undeliverable(o.from, o.to, o.raw, stanza.ServiceUnavailable)
 	}
 }
 
@@ -179,24 +185,33 @@ func (l *link) read(in *input) error {
 		default:
 			return errUnsupported
 		}
-		if head, raw, err = scan.Client(head, raw, scan.NSComponent); err != nil {
+		if l.proof != nil {
+			if bound, err := l.bind(head, raw); bound || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		} else if head, raw, err = scan.Client(head, raw, scan.NSComponent); err != nil {
 			return err
 		}
-		if err := l.check(head); err != nil {
+		domain, err := l.check(head)
+		if err != nil {
 			return err
 		}
-		l.service.cfg.Deliver(l.domain, head, raw)
+		l.service.cfg.Deliver(domain, head, raw)
 	}
 }
 
-// check refuses stanzas that come from another domain, or go nowhere (XEP-0114 §3; RFC 6120 §8.1.1.2, §8.1.2.2).
-func (l *link) check(head scan.Head) error {
+// check refuses stanzas that come from another domain, or go nowhere (XEP-0114 §3; RFC 6120 §8.1.1.2, §8.1.2.2). It
+// returns the domain that the stanza comes from.
+func (l *link) check(head scan.Head) (domain string, err error) {
 	from, err := jid.Parse(string(head.From))
-	if err != nil || from.Domainpart() != l.domain {
-		return errInvalidFrom
+	if err != nil || !l.service.has(l, from.Domainpart()) {
+		return "", errInvalidFrom
 	}
 	if len(head.To) == 0 {
-		return errImproper
+		return "", errImproper
 	}
-	return nil
+	return from.Domainpart(), nil
 }

@@ -1,14 +1,17 @@
-// Package component lets programs beside the server have a domain of their own: external components, which
-// connect, say their name and prove that they know its secret (XEP-0114, jabber:component:accept). A bot, a
-// gateway to another network or a push service is one.
+// Package component lets programs beside the server have a domain of their own: external components. A bot, a gateway
+// to another network or a push service is one.
 //
-// The stream is not encrypted: it belongs on a loopback address or a private network. A [Service] has a
-// reader and a writer goroutine for each connection; both end with it.
+// Most connect in the clear, say their name and prove that they know its secret (XEP-0114, jabber:component:accept).
+// That belongs on a loopback address or a private network. Others begin like clients, with TLS and SASL, prove who they
+// are by a certificate or the secret, and bind their domains (XEP-0225). A [Service] has a reader and a writer goroutine
+// for each connection; both end with it.
 package component
 
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"maps"
 	"net"
@@ -24,7 +27,11 @@ import (
 
 // Config says which components there are, and what they may make the server hold. Zero limits mean the defaults.
 type Config struct {
-	Secrets map[string]string // by domain, in its normal form
+	Secrets map[string]string // by domain, in its normal form; "" is one that proves itself by a certificate
+
+	Domain string         // of the server, which components with TLS connect to
+	TLS    *tls.Config    // the server's; nil means that there are none with TLS
+	Roots  *x509.CertPool // that components' certificates are checked with; nil means those of the machine
 
 	MaxStanza      int // bytes; default 256 kB
 	QueueMax       int // bytes that wait for a component which does not read; default 4 MB
@@ -93,7 +100,7 @@ func (s *Service) Send(from, to string, raw []byte) {
 	case l == nil:
 		// RFC 6120 §8.3.3.19: the domain is known, but provides nothing at present.
 		s.cfg.Undeliverable(from, to, raw, stanza.ServiceUnavailable)
-	case !l.push(outgoing{from, raw}):
+	case !l.push(outgoing{from, to, raw}):
 		s.cfg.Undeliverable(from, to, raw, stanza.ResourceConstraint)
 	}
 }
@@ -123,23 +130,46 @@ func (s *Service) forget(conn net.Conn) {
 	delete(s.conns, conn)
 }
 
-// enter makes a link the one of its domain, unless there is another.
-func (s *Service) enter(l *link) bool {
+// enter makes a link the one of a domain, unless there is another.
+func (s *Service) enter(l *link, domain string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.links[l.domain] != nil {
+	if s.closed || s.links[domain] != nil {
 		return false
 	}
-	s.links[l.domain] = l
+	s.links[domain] = l
 	return true
 }
 
-func (s *Service) leave(l *link) {
+// leave makes a link none of the domain's any more, and reports whether it was.
+func (s *Service) leave(l *link, domain string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.links[l.domain] == l {
-		delete(s.links, l.domain)
+	if s.links[domain] != l {
+		return false
 	}
+	delete(s.links, domain)
+	return true
+}
+
+func (s *Service) leaveAll(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.links, func(_ string, other *link) bool { return other == l })
+}
+
+// bound reports whether a link has a domain.
+func (s *Service) bound(l *link) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Contains(slices.Collect(maps.Values(s.links)), l)
+}
+
+// has reports whether a domain is a link's.
+func (s *Service) has(l *link, domain string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.links[domain] == l
 }
 
 // Shutdown tells the components that the server ends, and waits until they have read what was sent to them, or until ctx ends.
@@ -148,7 +178,7 @@ func (s *Service) Shutdown(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true
 	for conn := range s.conns {
-		if !slices.ContainsFunc(slices.Collect(maps.Values(s.links)), func(l *link) bool { return l.conn == conn }) {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(s.links)), func(l *link) bool { return l.raw == conn }) {
 			conn.Close() // it has proved nothing yet
 		}
 	}

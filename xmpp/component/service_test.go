@@ -68,7 +68,7 @@ type party struct {
 }
 
 // admit serves a connection as that of a listener.
-func (d *desk) admit(c net.Conn) bool {
+func (d *desk) accept(c net.Conn) bool {
 	return d.gate.Enter(admission.AddressOf(c), func(place *admission.Place) {
 		d.serving.Go(func() { d.serve(c, place) })
 	})
@@ -76,7 +76,7 @@ func (d *desk) admit(c net.Conn) bool {
 
 func (d *desk) dial(t *testing.T) *party {
 	near, far := net.Pipe()
-	if !d.admit(far) {
+	if !d.accept(far) {
 		t.Fatal("the connection was refused")
 	}
 	return &party{t, near}
@@ -197,7 +197,7 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 		first := d.dial(t)
 		d.dial(t)
 		_, far := net.Pipe()
-		if d.admit(far) {
+		if d.accept(far) {
 			t.Error("a third half-open connection was let in")
 		}
 		first.signIn()
