@@ -12,12 +12,14 @@ type pair struct{ local, remote string }
 // route is what is sent from a local domain to a remote one, in order. All of it is under Federation.mu.
 type route struct {
 	pair
-	waiting []item // while there is no stream
-	size    int    // bytes of stanzas that are not written, here and on a stream
-	opening bool   // a stream is being opened
-	held    bool   // the last stream is ending and may give stanzas back, which come first
-	own     *link  // the stream that was opened for it
-	bidi    *link  // a stream of the other side's that goes both ways
+	waiting []*item // while there is no stream
+	size    int     // bytes of stanzas that are not written, here and on a stream
+	opening bool    // a stream is being opened
+	held    bool    // the last stream is ending and may give stanzas back, which come first
+	own     *link   // the stream that was opened for it
+	bidi    *link   // a stream of the other side's that goes both ways
+
+	latest map[string]*item // what a later presence may take the place of, by sender and recipient; see presence.go
 }
 
 // stream returns where stanzas go now, or nil.
@@ -68,7 +70,13 @@ func (f *Federation) queue(p pair, raw []byte) stanza.Condition {
 	case r == nil:
 		r = &route{pair: p}
 	}
-	if r.size+len(raw) > f.cfg.MaxQueue || f.size+len(raw) > f.cfg.MaxQueued {
+	it := &item{route: r, raw: raw}
+	old := r.place(it)
+	more := len(raw)
+	if old != nil {
+		more -= len(old.raw)
+	}
+	if r.size+more > f.cfg.MaxQueue || f.size+more > f.cfg.MaxQueued {
 		return stanza.ResourceConstraint
 	}
 	s := r.stream()
@@ -78,8 +86,12 @@ func (f *Federation) queue(p pair, raw []byte) stanza.Condition {
 		}
 	}
 	f.routes[p] = r
-	f.count(r, len(raw))
-	it := item{r, raw}
+	f.count(r, more)
+	if old != nil {
+		old.raw = raw
+		return ""
+	}
+	r.note(it)
 	if s != nil {
 		s.out.items = append(s.out.items, it)
 		s.signal()
@@ -198,7 +210,7 @@ func (f *Federation) bounceRoute(r *route, reason stanza.Condition) {
 		f.count(r, -len(it.raw))
 		f.bounceLocked(bounce{r.pair, it.raw, reason})
 	}
-	r.waiting = nil
+	r.waiting, r.latest = nil, nil
 	f.dropIfUnused(r)
 }
 
@@ -211,7 +223,7 @@ func (f *Federation) dropIfUnused(r *route) {
 
 // detach takes an ending stream out of everything and returns the stanzas that wait on it, unless it is to send them
 // still. Routes that used it are held until giveBack.
-func (f *Federation) detach(s *link, flush bool) []item {
+func (f *Federation) detach(s *link, flush bool) []*item {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.out.closed = true
@@ -230,7 +242,7 @@ func (f *Federation) detach(s *link, flush bool) []item {
 	if flush {
 		return nil
 	}
-	var rest, kept []item
+	var rest, kept []*item
 	for _, it := range s.out.items {
 		if it.route != nil {
 			rest = append(rest, it)
@@ -243,11 +255,11 @@ func (f *Federation) detach(s *link, flush bool) []item {
 }
 
 // giveBack ends what detach began: stanzas that the stream has not sent are sent on another one, once.
-func (f *Federation) giveBack(s *link, rest []item) {
+func (f *Federation) giveBack(s *link, rest []*item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.links, s)
-	returned := map[*route][]item{}
+	returned := map[*route][]*item{}
 	for _, it := range rest {
 		if it.route != nil {
 			returned[it.route] = append(returned[it.route], it)

@@ -356,7 +356,7 @@ func TestBidiLost(t *testing.T) {
 		sa.receives(b, "1")
 		sb.mu.Lock()
 		for s := range sb.links {
-			s.out.items = append(s.out.items, item{sb.routes[pair{b, a}], message("x@"+b, "y@"+a, "2")}) // its writer does not know yet
+			s.out.items = append(s.out.items, &item{route: sb.routes[pair{b, a}], raw: message("x@"+b, "y@"+a, "2")}) // its writer does not know yet
 			sb.count(sb.routes[pair{b, a}], len(message("x@"+b, "y@"+a, "2")))
 			s.raw.Close()
 		}

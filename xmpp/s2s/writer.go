@@ -10,11 +10,12 @@ import (
 type item struct {
 	route *route // nil unless it is a stanza
 	raw   []byte
+	key   string // see route.latest; empty if nothing may take its place
 }
 
 // outbox is what waits to be written on a stream, in line. It is guarded by Federation.mu.
 type outbox struct {
-	items   []item
+	items   []*item
 	control int  // bytes of items that are not stanzas
 	closed  bool // nothing more is taken
 	sent    bool // a stanza has been written
@@ -29,7 +30,7 @@ type writer struct {
 	wake    chan struct{} // holds one token while there may be something to do
 	last    chan []byte   // gets what is to be written last
 	done    chan struct{} // closed when the goroutine has ended
-	unsent  []item        // what it could not write; to be read after done
+	unsent  []*item       // what it could not write; to be read after done
 }
 
 func newWriter() writer {
@@ -52,7 +53,7 @@ func (s *link) startWriting() bool {
 }
 
 // stopWriting lets the writer finish with what it has, then with last, and returns what could not be written.
-func (s *link) stopWriting(last []byte) []item {
+func (s *link) stopWriting(last []byte) []*item {
 	s.last <- last
 	s.signal()
 	t := time.NewTimer(2 * time.Second)
@@ -71,7 +72,7 @@ func (s *link) write() {
 	defer close(s.done)
 	tick := time.NewTicker(s.fed.cfg.KeepAlive)
 	defer tick.Stop()
-	var written []item
+	var written []*item
 	for {
 		items := s.fed.take(s, written)
 		written = nil
@@ -104,7 +105,7 @@ func (s *link) write() {
 // finish writes what was queued meanwhile, and the end.
 func (s *link) finish(last []byte) {
 	items := s.fed.take(s, nil)
-	items = append(items, item{raw: last})
+	items = append(items, &item{raw: last})
 	n, err := s.send(items)
 	s.fed.take(s, items[:n])
 	if err != nil {
@@ -116,7 +117,7 @@ func (s *link) finish(last []byte) {
 const burst = 32 << 10
 
 // send writes items and returns how many are sent. An item that was sent in part cannot have been understood.
-func (s *link) send(items []item) (n int, err error) {
+func (s *link) send(items []*item) (n int, err error) {
 	var buf []byte
 	for n < len(items) {
 		buf = buf[:0]
@@ -161,14 +162,14 @@ func (f *Federation) queueControl(s *link, b []byte) error {
 		return stream.ResourceConstraint
 	}
 	if !s.out.closed {
-		s.out.items = append(s.out.items, item{raw: b})
+		s.out.items = append(s.out.items, &item{raw: b})
 		s.signal()
 	}
 	return nil
 }
 
 // take notes what has been written and returns what is to be written next.
-func (f *Federation) take(s *link, written []item) []item {
+func (f *Federation) take(s *link, written []*item) []*item {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, it := range written {
@@ -181,5 +182,8 @@ func (f *Federation) take(s *link, written []item) []item {
 	}
 	items := s.out.items
 	s.out.items, s.out.control = nil, 0
+	for _, it := range items {
+		it.settle()
+	}
 	return items
 }
