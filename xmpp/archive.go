@@ -265,8 +265,8 @@ func (r *request) stampMessage(dest destination) []byte {
 // archiveMessage puts the message in the batch's scratch in line, and returns it with its ID if the recipient
 // archives it. own and from are nil for a message of the server, recipient is nil for one to another domain.
 func (s *Server) archiveMessage(b *batch, own *account, from *archiveRow, to archiveRow, recipient *account) (raw []byte, f filed) {
-	sent := from != nil && own != recipient && !own.foreign() && s.archives(own, from.peer, from.resource)
-	received := recipient != nil && s.archives(recipient, to.peer, to.resource)
+	sent := from != nil && own != recipient && !own.foreign() && s.archives(b, own, from.peer, from.resource)
+	received := recipient != nil && s.archives(b, recipient, to.peer, to.resource)
 	n := len(b.scratch)
 	end := bytes.LastIndex(b.scratch, []byte("</"))
 	if end < 0 || !sent && !received {

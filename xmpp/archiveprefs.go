@@ -27,7 +27,7 @@ func (s *Server) loadArchivePreferences(ctx context.Context) error {
 }
 
 // archives reports whether a user's archive takes messages from and to an address (XEP-0441 §2).
-func (s *Server) archives(a *account, bare, resource string) bool {
+func (s *Server) archives(b *batch, a *account, bare, resource string) bool {
 	found, ok := s.archiving.Load(a.user)
 	if !ok {
 		return true
@@ -42,6 +42,7 @@ func (s *Server) archives(a *account, bare, resource string) bool {
 	case lists(p.Always), p.Standard == "always":
 		return true
 	case p.Standard == "roster":
+		b.mayWait()
 		return s.inRoster(a, bare)
 	}
 	return false

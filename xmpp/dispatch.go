@@ -215,6 +215,7 @@ func (r *request) dispatchIQ() error {
 		return rows[rowKey{kind: scan.IQ, typ: typ, at: at}](r)
 	}
 	if answer {
+		r.batch.mayWait()
 		if !r.server.questions.answer(r.head.ID, r.from.jid, r.raw) {
 			r.learnCaps()
 		}

@@ -49,6 +49,7 @@ func (r *request) mayAskIdle() bool {
 	if string(r.head.ChildNS) != nsLast || string(r.head.Type) != "get" {
 		return true
 	}
+	r.batch.mayWait() // for rosters
 	return r.to.abroad != nil || r.to.account != nil && r.server.sees(r.from.account, r.to.account)
 }
 

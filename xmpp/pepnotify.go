@@ -187,6 +187,7 @@ func (s *Server) tellLastOf(b *batch, owner *account, to *session, names []strin
 // tellLastItems sends a client the newest items of all whom its user sees, and of the user, when the
 // client has come or its capabilities ask for more than before.
 func (s *Server) tellLastItems(b *batch, c *session, names []string) {
+	b.mayWait()
 	a := c.account
 	s.tellProfilesTo(b, c, names)
 	s.tellLastOf(b, a, c, names)

@@ -9,11 +9,15 @@ var phoneIdentity = identity{"client", "phone", "Telephones"}
 // every resource that they see what it is; nobody else is told that it is there.
 func (r *request) toPhone() bool {
 	of := r.to.account
-	if of == nil || !r.to.resource || !r.server.sees(r.from.account, of) {
+	if of == nil || !r.to.resource {
 		return false
 	}
 	_, resource, _ := bytes.Cut(r.head.To, []byte("/"))
 	if string(resource) != phoneResource {
+		return false
+	}
+	r.batch.mayWait() // for rosters
+	if !r.server.sees(r.from.account, of) {
 		return false
 	}
 	of.presenceMu.Lock()

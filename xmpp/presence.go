@@ -315,6 +315,7 @@ func (r *request) presenceError() error {
 // probe answers a client that asks for somebody's presence (RFC 6121 §4.3.2). Who may not know hears
 // nothing, as if the user did not exist.
 func (r *request) probe() error {
+	r.batch.mayWait() // for rosters
 	dest, err := r.server.resolve(r.head.To)
 	if err != nil {
 		return nil //nolint:nilerr // as if the user did not exist

@@ -152,6 +152,7 @@ func newWorld(t testing.TB, d *uc.Directory, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.store.mu.watch(t, w.server)
 	return w
 }
 
@@ -458,7 +459,7 @@ func (w *world) UnsetForwarding(_ context.Context, by uc.Actor, u uc.UserID, kin
 
 // memory is a Store that forgets.
 type memory struct {
-	mu      sync.Mutex
+	mu      storeMutex
 	roster  map[uc.UserID]map[string]uc.RosterItem
 	offline []uc.OfflineMessage
 	keeps   []int // how many offline messages each transaction stored
