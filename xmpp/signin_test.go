@@ -131,6 +131,9 @@ func TestResumeWithinTheLogin(t *testing.T) {
 	if token == "" || !strings.Contains(said, "</bound></success>") {
 		t.Fatalf("said %s", said)
 	}
+	if _, features, _ := strings.Cut(said, "</success>"); strings.Contains(features, "<sm ") {
+		t.Errorf("stream management is on, and is offered: %s", features)
+	}
 	a.expect(t, "<presence", a.jid)
 	b.send(t, chat(a.jid, "before"))
 	a.expect(t, "id='before'")

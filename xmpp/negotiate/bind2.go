@@ -54,7 +54,9 @@ func (n *negotiation) bindInline() []byte {
 	for _, child := range request.Nodes {
 		for _, f := range n.cfg.Inline {
 			if f.NS == child.NS {
-				b = append(b, f.Enable(full, child)...)
+				told := f.Enable(full, child)
+				n.managed = n.managed || f.NS == nsManagement && len(told) > 0
+				b = append(b, told...)
 			}
 		}
 	}

@@ -175,6 +175,7 @@ type negotiation struct {
 	before    []byte // see Bound
 	after     []byte
 	bound     *jid.JID // nil until Config.Bind has given a resource
+	managed   bool     // stream management was switched on with the bind
 }
 
 // run takes the client from its first byte to a bound resource.
@@ -273,7 +274,7 @@ func (n *negotiation) appendSessionFeatures(b []byte) []byte {
 	if n.bound == nil {
 		b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
 	}
-	if n.cfg.Resume != nil {
+	if n.cfg.Resume != nil && !n.managed { // xmpp.js 0.14 begins anew, or resumes at once, whenever it is offered
 		b = append(b, "<sm xmlns='"+nsManagement+"'/>"...)
 	}
 	for _, f := range n.cfg.Features {
