@@ -55,10 +55,11 @@ var settings = []setting{
 		s.Unseen = slices.DeleteFunc(slices.Clone(broadcastRoles), func(role string) bool { return slices.Contains(list, role) })
 		return !slices.ContainsFunc(list, func(role string) bool { return !slices.Contains(broadcastRoles, role) })
 	}, broadcastRoles},
-	numberSetting("muc#roomconfig_maxusers", "How many may be in the room?", 1, func(l *Limits) int { return l.Occupants }, func(s *uc.RoomSettings) *int { return &s.MaxOccupants }),
+	numberSetting("list-single", "muc#roomconfig_maxusers", "How many may be in the room?", 1, func(l *Limits) int { return l.Occupants },
+		func(s *uc.RoomSettings) *int { return &s.MaxOccupants }, "10", "20", "30", "50", "100", "200", "500", "none"),
 	textSetting("text-single", "muc#roomconfig_lang", "Language of the conversation", 35, func(s *uc.RoomSettings) *string { return &s.Lang }),
 	textSetting("text-single", pubsubSetting, "Address of a node that belongs to the room", 1024, func(s *uc.RoomSettings) *string { return &s.Pubsub }),
-	numberSetting("muc#maxhistoryfetch", "How many messages may newcomers be sent?", 0, func(l *Limits) int { return l.History }, func(s *uc.RoomSettings) *int { return &s.History }),
+	numberSetting("text-single", "muc#maxhistoryfetch", "How many messages may newcomers be sent?", 0, func(l *Limits) int { return l.History }, func(s *uc.RoomSettings) *int { return &s.History }),
 	boolSetting(loggingSetting, "Keep what is said, for everybody who may enter to read again?", func(s *uc.RoomSettings) *bool { return &s.Logged }),
 }
 
@@ -100,8 +101,8 @@ func textSetting(typ, name, label string, limit int, at func(*uc.RoomSettings) *
 }
 
 // numberSetting is a number between least and what the server allows; empty or "none" is that.
-func numberSetting(name, label string, least int, most func(*Limits) int, at func(*uc.RoomSettings) *int) setting {
-	return oneSetting("text-single", name, label, func(s *uc.RoomSettings) string { return strconv.Itoa(*at(s)) },
+func numberSetting(typ, name, label string, least int, most func(*Limits) int, at func(*uc.RoomSettings) *int, options ...string) setting {
+	return oneSetting(typ, name, label, func(s *uc.RoomSettings) string { return strconv.Itoa(*at(s)) },
 		func(s *uc.RoomSettings, value string, l *Limits) bool {
 			if value == "" || value == "none" {
 				*at(s) = most(l)
@@ -110,7 +111,21 @@ func numberSetting(name, label string, least int, most func(*Limits) int, at fun
 			n, err := strconv.Atoi(value)
 			*at(s) = n
 			return err == nil && n >= least && n <= most(l)
-		})
+		}, options...)
+}
+
+// choices lists the options of a field that has the values: those that would be accepted, and what is set if that is none of them.
+func (s *setting) choices(values []string, now uc.RoomSettings, l *Limits) []string {
+	if s.options == nil {
+		return nil
+	}
+	list := slices.DeleteFunc(slices.Clone(s.options), func(o string) bool { return !s.set(&now, []string{o}, l) })
+	for _, value := range values {
+		if !slices.Contains(list, value) {
+			list = slices.Insert(list, 0, value)
+		}
+	}
+	return list
 }
 
 // loggingSetting is only there if there is an archive.
@@ -142,8 +157,9 @@ func (r *Room) configForm() *scan.Node {
 		if s.name == loggingSetting && r.numbers == nil {
 			continue
 		}
-		f := field(s.typ, s.name, s.label, s.get(&r.settings)...)
-		for _, o := range s.options {
+		values := s.get(&r.settings)
+		f := field(s.typ, s.name, s.label, values...)
+		for _, o := range s.choices(values, r.settings, r.limits) {
 			with(f, with(elem(nsForms, "option", "label", o), text(nsForms, "value", o)))
 		}
 		with(form, f)
