@@ -146,10 +146,20 @@ var errUnproved = errors.New("the other server could not prove its domain")
 // accept lets the other side send for the domain from now on.
 func (s *link) accept(p pair, method string) error {
 	s.trust(p, method)
-	err := s.say(dialbackElement("result", p.local, p.remote, "", "valid", ""))
-	if !s.outgoing { // there we have proved nothing for this pair
+	valid := dialbackElement("result", p.local, p.remote, "", "valid", "")
+	switch {
+	case s.outgoing: // there we have proved nothing for this pair
+		return s.say(valid)
+	case !s.writing():
+		err := s.say(valid)
 		s.startBidi(p)
+		return err
 	}
+	// Both at once: the other side may send as soon as it knows, and the answer is to go back on this stream, behind the result.
+	s.fed.mu.Lock()
+	defer s.fed.mu.Unlock()
+	err := s.fed.queueControlLocked(s, valid)
+	s.startBidiLocked(p)
 	return err
 }
 

@@ -143,13 +143,14 @@ func (f *Federation) attach(r *route, s *link) {
 
 // startBidi lets a route use the other side's stream, if that goes both ways and the route has none of its own.
 func (s *link) startBidi(p pair) {
-	if !s.bidi.Load() {
-		return
-	}
+	s.fed.mu.Lock()
+	defer s.fed.mu.Unlock()
+	s.startBidiLocked(p)
+}
+
+func (s *link) startBidiLocked(p pair) {
 	f := s.fed
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s.out.closed {
+	if !s.bidi.Load() || s.out.closed {
 		return
 	}
 	r := f.routes[p]

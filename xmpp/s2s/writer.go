@@ -158,6 +158,10 @@ func (s *link) keepAlive() {
 func (f *Federation) queueControl(s *link, b []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.queueControlLocked(s, b)
+}
+
+func (f *Federation) queueControlLocked(s *link, b []byte) error {
 	if s.out.control += len(b); s.out.control > maxControl {
 		return stream.ResourceConstraint
 	}
