@@ -43,12 +43,14 @@ type stage struct {
 }
 
 var stages = []stage{
-	// A machine's speed changes from one minute to the next. Of the ratios of rates this is the closest to its goal.
-	{company: office, rounds: 3, phases: []phase{{phaseSignIn, signIns}}},
-	{company: office, phases: []phase{
-		{phasePresence, initialPresence},
+	// A machine's speed changes from one minute to the next, by more than these ratios are away from their goals.
+	{company: office, rounds: 3, phases: []phase{
+		{phaseSignIn, signIns},
 		{phaseWindow1, window1},
 		{phaseWindow16, window16},
+	}},
+	{company: office, phases: []phase{
+		{phasePresence, initialPresence},
 		{phaseStalled, stalled},
 		{phaseChange, oneChange},
 		{phaseStorm, storm},
