@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bytes"
 	"crypto/sha1" //nolint:gosec // XEP-0115 §5.1 names it; it protects nothing
 	"encoding/base64"
 	"encoding/xml"
@@ -66,6 +65,11 @@ func features(of func(Protocol) []string) []string {
 
 // discoInfo is an answer about a node.
 func discoInfo(node string, features []string, ids ...identity) []byte {
+	return discoInfoForms(node, features, nil, ids...)
+}
+
+// discoInfoForms is one that has forms, too (XEP-0128 §2).
+func discoInfoForms(node string, features []string, forms []*form, ids ...identity) []byte {
 	e := newElement("query").attr("xmlns", nsDiscoInfo).attrIf("node", node)
 	for _, id := range ids {
 		e.start("identity").attr("category", id.category).attr("type", id.typ).attrIf("name", id.name).close("identity")
@@ -73,7 +77,21 @@ func discoInfo(node string, features []string, ids ...identity) []byte {
 	for _, f := range features {
 		e.start("feature").attr("var", f).close("feature")
 	}
+	for _, f := range forms {
+		f.append(e, "result")
+	}
 	return e.close("query").bytes()
+}
+
+// discoInfoFixed answers for something that is always the same and has no nodes.
+func (r *request) discoInfoFixed(features []string, id identity, forms ...*form) error {
+	switch node, err := r.node(); {
+	case err != nil:
+		return err
+	case node != "":
+		return errItemNotFound
+	}
+	return r.reply(discoInfoForms("", features, forms, id))
 }
 
 // features lists what the server tells, optional parts included.
@@ -133,11 +151,7 @@ func (s *Server) identities() []identity {
 
 // info is the server's disco#info.
 func (s *Server) info(node string) []byte {
-	e := &element{b: bytes.TrimSuffix(discoInfo(node, s.features(), s.identities()...), []byte("</query>"))}
-	for _, f := range s.infoForms() {
-		f.append(e, "result") // XEP-0128 §2
-	}
-	return e.close("query").bytes()
+	return discoInfoForms(node, s.features(), s.infoForms(), s.identities()...)
 }
 
 // infoForms are the forms of the server's disco#info, in the order of their types (XEP-0115 §5.1).

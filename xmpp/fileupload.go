@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -37,15 +36,7 @@ func (s *Server) isUploads(domain string) bool {
 
 // discoInfoUploads tells what discoInfoServer tells of uploads.
 func (r *request) discoInfoUploads() error {
-	switch node, err := r.node(); {
-	case err != nil:
-		return err
-	case node != "":
-		return errItemNotFound
-	}
-	e := &element{b: bytes.TrimSuffix(discoInfo("", []string{nsDiscoInfo, nsDiscoItems, nsUpload, nsPing}, uploadIdentity), []byte("</query>"))}
-	r.server.uploadForm().append(e, "result")
-	return r.reply(e.close("query").bytes())
+	return r.discoInfoFixed([]string{nsDiscoInfo, nsDiscoItems, nsUpload, nsPing}, uploadIdentity, r.server.uploadForm())
 }
 
 // caps is what the form, whose first field is its type, adds to a verification string (XEP-0115 §5.1).

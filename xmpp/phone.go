@@ -28,11 +28,5 @@ func (r *request) toPhone() bool {
 
 // discoInfoPhone tells what the telephones understand: what the server answers for them.
 func (r *request) discoInfoPhone() error {
-	switch node, err := r.node(); {
-	case err != nil:
-		return err
-	case node != "":
-		return errItemNotFound
-	}
-	return r.reply(discoInfo("", []string{nsDiscoInfo, nsDiscoItems, nsVersion, nsPing, nsTime}, phoneIdentity))
+	return r.discoInfoFixed([]string{nsDiscoInfo, nsDiscoItems, nsVersion, nsPing, nsTime}, phoneIdentity)
 }
