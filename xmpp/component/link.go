@@ -185,15 +185,16 @@ func (l *link) read(in *input) error {
 		default:
 			return errUnsupported
 		}
-		if l.proof != nil {
-			if bound, err := l.bind(head, raw); bound || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-		} else if head, raw, err = scan.Client(head, raw, scan.NSComponent); err != nil {
+		mine, err := l.bind(head, raw)
+		switch {
+		case err != nil:
 			return err
+		case mine:
+			continue
+		case l.proof == nil:
+			if head, raw, err = scan.Client(head, raw, scan.NSComponent); err != nil {
+				return err
+			}
 		}
 		domain, err := l.check(head)
 		if err != nil {

@@ -44,7 +44,7 @@ func (n *negotiation) login(head scan.Head) (*link, error) {
 	}
 	name := normal(head.From)
 	mechanisms := "<mechanism>PLAIN</mechanism>"
-	if n.certified(name) {
+	if (&proof{tls: n.tls}).of(n.service, name) {
 		mechanisms = "<mechanism>EXTERNAL</mechanism>" + mechanisms
 	}
 	if err := n.answer(head, "<mechanisms xmlns='"+nsSASL+"'>"+mechanisms+"</mechanisms>"); err != nil {
@@ -110,11 +110,6 @@ func (n *negotiation) secure() error {
 	state := conn.ConnectionState()
 	n.conn, n.tls = conn, &state
 	return nil
-}
-
-// certified reports whether the component's certificate is that of a domain which is a component's.
-func (n *negotiation) certified(name string) bool {
-	return (&proof{tls: n.tls}).of(n.service, name)
 }
 
 // of reports whether a proof is one for a domain, too.
@@ -223,7 +218,7 @@ func (l *link) bind(head scan.Head, raw []byte) (mine bool, err error) {
 // binding makes the answer to such a request (XEP-0225 §4).
 func (l *link) binding(head scan.Head, raw []byte) (answer []byte, mine bool, err error) {
 	verb := string(head.Child)
-	if head.Kind != scan.IQ || string(head.ChildNS) != nsBind || len(head.To) > 0 && normal(head.To) != l.service.cfg.Domain || verb != "bind" && verb != "unbind" {
+	if l.proof == nil || head.Kind != scan.IQ || string(head.ChildNS) != nsBind || len(head.To) > 0 && normal(head.To) != l.service.cfg.Domain || verb != "bind" && verb != "unbind" {
 		return nil, false, nil
 	}
 	n, err := scan.Parse(raw)
