@@ -391,6 +391,11 @@ func formOf(in *scan.Node) pubsub.Form {
 	if !ok || cancelled {
 		return nil
 	}
+	return withEmpty(in, form)
+}
+
+// withEmpty adds the fields of the form that have no value.
+func withEmpty(in *scan.Node, form values) pubsub.Form {
 	for _, f := range in.Child(nsForms, "x").Nodes {
 		if name := f.Attr("var"); f.Name == "field" && f.NS == nsForms && form[name] == nil {
 			form[name] = []string{}

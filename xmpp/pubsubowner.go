@@ -111,7 +111,7 @@ func nodeChange(n *pubsub.Node) uc.PubsubChange {
 
 // configure gives a node another configuration (§8.2.4). Items that are more than it keeps go.
 func (q *nodeRequest) configure(n *pubsub.Node) error {
-	_, cancelled, ok := readForm(q.command)
+	form, cancelled, ok := readForm(q.command)
 	switch {
 	case !ok:
 		return errBadRequest
@@ -119,7 +119,7 @@ func (q *nodeRequest) configure(n *pubsub.Node) error {
 		return nil
 	}
 	var err error
-	if n.Config, err = n.Config.With(formOf(q.command), q.server.cfg.Pubsub); err != nil {
+	if n.Config, err = n.Config.With(withEmpty(q.command, form), q.server.cfg.Pubsub); err != nil {
 		return err
 	}
 	change := nodeChange(n)
