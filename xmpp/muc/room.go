@@ -170,9 +170,7 @@ const lockLife = 30 * time.Second
 // accepted opens a new room as it is proposed, unless its owner is about to configure it. Some clients (Dino, go-sendxmpp)
 // make a room by entering and never say that they accept the defaults (§10.1.2): nobody else could ever enter.
 func (r *Room) accepted() {
-	if r.locked && !r.asked {
-		r.locked = false
-	}
+	r.locked = r.locked && r.asked
 }
 
 // Gone takes a client out of the room that is not there any more (XEP-0045 §7.14).
