@@ -274,6 +274,14 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(good, []byte("domain: Example.ORG\nsip:\n  rtp-min: 40000\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	lists := filepath.Join(t.TempDir(), "lists.yaml")
+	if err := os.WriteFile(lists, []byte("xmpp:\n  components: [bot.example.org, not a domain]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.yaml")
+	if err := os.WriteFile(empty, []byte("sip: {digests: [MD5, SHA-256]}\nxmpp: {s2s-domains: []}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		story string
 		args  []string
@@ -288,6 +296,8 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		{"wrong values from file and flag", []string{"check-config", "-c", good, "--sip.rtp-max=30000"}, 2, "rtp-min and rtp-max must span"},
 		{"the file's value is named", []string{"check-config", "-c", good}, 2, `"Example.ORG" is not a domain`},
 		{"a flag beats the file", []string{"check-config", "-c", good, "--domain=example.org", "--sip.rtp-max=50000"}, 0, "right"},
+		{"every element of a list is read", []string{"check-config", "-c", lists}, 2, `xmpp.components: "not a domain" is not`},
+		{"a list may be empty", []string{"check-config", "-c", empty}, 0, "right"},
 		{"no server runs", []string{"explain", "12", "34", "--data=" + t.TempDir()}, 1, "no server is running"},
 	} {
 		if out, code := once(t, c.args...); code != c.code || !strings.Contains(out, c.says) {

@@ -80,5 +80,12 @@ func (f *yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	if !ok || value == nil {
 		return nil, nil
 	}
+	if list, ok := value.([]any); ok && flag.IsSlice() {
+		texts := make([]any, len(list))
+		for i, element := range list {
+			texts[i] = fmt.Sprint(element)
+		}
+		return texts, nil
+	}
 	return fmt.Sprint(value), nil
 }
