@@ -61,7 +61,7 @@ var clientTLS = &tls.Config{
 // signIn connects, signs in and binds a resource.
 func signIn(ctx context.Context, address, name string, overTLS bool) (*client, error) {
 	from := net.IPv4(127, 0, 1, byte(1+dials.Add(1)%50))
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext(ctx, "tcp", address)
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, KeepAlive: -1}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -153,19 +153,16 @@ func (c *client) ask(text string, until ...string) (string, error) {
 	if _, err := c.conn.Write([]byte(text)); err != nil {
 		return "", err
 	}
-	var got bytes.Buffer
+	var got []byte
 	for {
-		b, err := c.r.ReadByte()
-		if err != nil {
-			return "", fmt.Errorf("%w after %q", err, got.String())
-		}
-		got.WriteByte(b)
-		if b != '>' {
-			continue
+		part, err := c.r.ReadSlice('>')
+		got = append(got, part...)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return "", fmt.Errorf("%w after %q", err, got)
 		}
 		for _, u := range until {
-			if bytes.HasSuffix(got.Bytes(), []byte(u)) {
-				return got.String(), nil
+			if bytes.HasSuffix(got, []byte(u)) {
+				return string(got), nil
 			}
 		}
 	}

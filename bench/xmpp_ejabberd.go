@@ -79,7 +79,7 @@ auth_method: internal
 auth_password_format: scram
 auth_scram_hash: sha256
 listen:
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none, access: all, %s}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, backlog: 128, shaper: none, access: all, %s}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {/api: mod_http_api}}
 acl: {loopback: {ip: ["127.0.0.0/8"]}}
 api_permissions:
