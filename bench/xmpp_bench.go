@@ -44,8 +44,8 @@ type stage struct {
 
 var stages = []stage{
 	// A machine's speed changes from one minute to the next, by more than these ratios are away from their goals.
-	{company: office, rounds: 3, phases: []phase{
-		{phaseSignIn, signIns},
+	{company: pairsOnly, rounds: 7, phases: []phase{{phaseSignIn, signIns}}},
+	{company: office, rounds: 5, phases: []phase{
 		{phaseWindow1, window1},
 		{phaseWindow16, window16},
 	}},
@@ -212,7 +212,7 @@ func closeAll(clients []*client) {
 	}
 }
 
-// open signs users in with a few connections at a time and reads their rosters. Nobody is available yet.
+// open signs users in, some at a time, and reads their rosters. Nobody is available yet.
 func (b *bench) open(ctx context.Context, first, n int) ([]*client, error) {
 	clients := make([]*client, n)
 	err := inParallel(ctx, n, func(i int) error {
@@ -230,12 +230,12 @@ func (b *bench) open(ctx context.Context, first, n int) ([]*client, error) {
 	return clients, nil
 }
 
-// inParallel calls f with 0 to n-1, with eight goroutines, until one call fails.
+// inParallel calls f with 0 to n-1, with sixteen goroutines, until one call fails.
 func inParallel(ctx context.Context, n int, f func(i int) error) error {
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
-	for range 8 {
+	for range 16 {
 		wg.Go(func() {
 			for i := int(next.Add(1) - 1); i < n && failed.Load() == nil && ctx.Err() == nil; i = int(next.Add(1) - 1) {
 				if err := f(i); err != nil {

@@ -14,7 +14,7 @@ import (
 // signIns signs the same users in and out, again and again. Each does it once before, so that the
 // generator knows their salted passwords, as clients do that somebody uses every day.
 func signIns(ctx context.Context, b *bench) error {
-	n := min(200, b.o.sessions)
+	n := 2 * b.o.pairs
 	once := func(i int) error {
 		c, err := signIn(ctx, b.address, userName(i%n), b.o.tls)
 		if err == nil {
