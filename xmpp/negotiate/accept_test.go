@@ -60,7 +60,7 @@ func TestLineEndBeforeTLS(t *testing.T) {
 	if got := w.receive(t); !strings.HasPrefix(got, "<proceed") {
 		t.Fatal(got)
 	}
-	w.conn = tls.Client(w.conn, clientTLS())
+	w.Conn = tls.Client(w.Conn, clientTLS())
 	w.open(t)
 }
 
@@ -153,7 +153,7 @@ func TestResumedTLS(t *testing.T) {
 	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(2)
 	for _, resumed := range []bool{false, true} {
 		w := openTLS(t, s, cfg)
-		state := w.conn.(*tls.Conn).ConnectionState()
+		state := w.Conn.(*tls.Conn).ConnectionState()
 		if state.DidResume != resumed {
 			t.Errorf("resumed: %v, want %v", state.DidResume, resumed)
 		}

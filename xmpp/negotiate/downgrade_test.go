@@ -102,7 +102,7 @@ func openTold(t *testing.T, s *server, cfg *tls.Config, header string) (*wire, t
 	w := openPlain(t, s)
 	w.send(t, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 	w.receive(t)
-	w.conn = tls.Client(w.conn, cfg)
+	w.Conn = tls.Client(w.Conn, cfg)
 	w.send(t, header)
 	w.receive(t)
 	var features told

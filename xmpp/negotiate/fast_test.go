@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rolecall/rolecall/internal/script"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 )
@@ -108,7 +109,7 @@ func (w *wire) authenticate(t *testing.T, r request) *answer {
 // byToken makes the request of a client that has a token, and what the server must prove itself by.
 func byToken(w *wire, mechanism, token, agent, attrs string) (r request, proof string) {
 	var data []byte
-	if c, ok := w.conn.(*tls.Conn); ok && mechanism == "HT-SHA-256-EXPR" {
+	if c, ok := w.Conn.(*tls.Conn); ok && mechanism == "HT-SHA-256-EXPR" {
 		state := c.ConnectionState()
 		data, _ = state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
 	} else if ok && mechanism == "HT-SHA-256-ENDP" {
@@ -228,7 +229,7 @@ func logIn(t *testing.T, cfg *negotiate.Config, ask func(*wire) request) *answer
 	t.Helper()
 	client, done := pipe(t.Context(), cfg)
 	conn := tls.Client(client, &tls.Config{InsecureSkipVerify: true}) // the certificate is not of the bubble's time
-	w := &wire{conn: conn}
+	w := &wire{script.Stream{Conn: conn}}
 	w.send(t, header)
 	w.receive(t)
 	w.receive(t)

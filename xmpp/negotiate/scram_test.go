@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rolecall/rolecall/internal/script"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 )
 
@@ -161,7 +162,7 @@ func (w *wire) secure(t *testing.T, cfg *tls.Config) {
 	t.Helper()
 	w.send(t, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 	w.receive(t)
-	w.conn = tls.Client(w.conn, cfg)
+	w.Conn = tls.Client(w.Conn, cfg)
 	w.open(t)
 }
 
@@ -175,7 +176,7 @@ func (w *wire) open(t *testing.T) {
 
 func openPlain(t *testing.T, s *server) *wire {
 	t.Helper()
-	w := &wire{conn: s.dial(t)}
+	w := &wire{script.Stream{Conn: s.dial(t)}}
 	w.open(t)
 	return w
 }
@@ -271,7 +272,7 @@ func TestUnknownLoginsLookLikeOthers(t *testing.T) {
 func TestChannelBinding(t *testing.T) {
 	s := serve(t, config())
 	exported := func(w *wire) []byte {
-		state := w.conn.(*tls.Conn).ConnectionState()
+		state := w.Conn.(*tls.Conn).ConnectionState()
 		data, err := state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
 		if err != nil {
 			t.Fatal(err)
@@ -279,10 +280,10 @@ func TestChannelBinding(t *testing.T) {
 		return data
 	}
 	endPoint := func(w *wire) []byte {
-		sum := sha256.Sum256(w.conn.(*tls.Conn).ConnectionState().PeerCertificates[0].Raw)
+		sum := sha256.Sum256(w.Conn.(*tls.Conn).ConnectionState().PeerCertificates[0].Raw)
 		return sum[:]
 	}
-	unique := func(w *wire) []byte { return w.conn.(*tls.Conn).ConnectionState().TLSUnique }
+	unique := func(w *wire) []byte { return w.Conn.(*tls.Conn).ConnectionState().TLSUnique }
 	for _, c := range []struct {
 		what, mechanism, flag string
 		version               uint16

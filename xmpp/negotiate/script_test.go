@@ -1,7 +1,6 @@
 package negotiate_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha1"
@@ -9,12 +8,8 @@ import (
 	"crypto/sha512"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/xml"
-	"errors"
 	"fmt"
 	"hash"
-	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -23,67 +18,8 @@ import (
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
-// wire is a client that says just what its script tells it to. A message is a stream header, a whole
-// element, or the end of the stream.
-type wire struct {
-	conn net.Conn
-	buf  []byte
-}
-
-func (w *wire) Close() error { return w.conn.Close() }
-
-func (w *wire) Send(_ context.Context, message string) error {
-	_, err := io.WriteString(w.conn, message)
-	return err
-}
-
-func (w *wire) Receive(ctx context.Context) (string, error) {
-	deadline, _ := ctx.Deadline()
-	if err := w.conn.SetReadDeadline(deadline); err != nil {
-		return "", err
-	}
-	for {
-		if n := messageEnd(w.buf); n > 0 {
-			message := string(w.buf[:n])
-			w.buf = w.buf[n:]
-			return message, nil
-		}
-		var chunk [4096]byte
-		n, err := w.conn.Read(chunk[:])
-		w.buf = append(w.buf, chunk[:n]...)
-		if n == 0 && err != nil {
-			return "", errors.Join(err, fmt.Errorf("after %q", w.buf))
-		}
-	}
-}
-
-// messageEnd returns where the first message of b ends, or 0.
-func messageEnd(b []byte) int {
-	const header, end = "<stream:stream", "</stream:stream>"
-	if bytes.HasPrefix(b, []byte(end)) {
-		return len(end)
-	}
-	if bytes.HasPrefix(b, []byte("<?xml")) || bytes.HasPrefix(b, []byte(header)) {
-		at := bytes.Index(b, []byte(header))
-		return at + bytes.IndexByte(b[max(at, 0):], '>') + 1
-	}
-	d := xml.NewDecoder(io.MultiReader(strings.NewReader("<stream:stream>"), bytes.NewReader(b)))
-	depth := 0
-	for {
-		tok, err := d.Token()
-		if err != nil {
-			return 0
-		}
-		switch tok.(type) {
-		case xml.StartElement:
-			depth++
-		case xml.EndElement:
-			if depth--; depth == 1 {
-				return int(d.InputOffset()) - len("<stream:stream>")
-			}
-		}
-	}
-}
+// wire is a client that says just what its script tells it to.
+type wire struct{ script.Stream }
 
 func TestConversations(t *testing.T) {
 	plain := func(login, password string) string {
@@ -107,7 +43,7 @@ func TestConversations(t *testing.T) {
 				"kilobyte": strings.Repeat("x", 1024),
 			},
 			Connect: func(_ context.Context, c script.Client) (script.Transport, error) {
-				wires[c.Name] = &wire{conn: s.dial(t)}
+				wires[c.Name] = &wire{script.Stream{Conn: s.dial(t)}}
 				return wires[c.Name], nil
 			},
 			Do: func(ctx context.Context, words string) error {
@@ -124,8 +60,8 @@ func (w *wire) do(ctx context.Context, t *testing.T, who *accounts, name, deed s
 	words := strings.Fields(deed)
 	switch {
 	case deed == "starts TLS":
-		conn := tls.Client(w.conn, clientTLS())
-		w.conn = conn
+		conn := tls.Client(w.Conn, clientTLS())
+		w.Conn = conn
 		return conn.HandshakeContext(ctx)
 	case deed == "opens a stream under TLS":
 		w.open(t)

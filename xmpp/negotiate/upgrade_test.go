@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rolecall/rolecall/internal/script"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -288,7 +289,7 @@ func TestOfferByKeys(t *testing.T) {
 // A server without TLS has no PLAIN to fall back to.
 func TestOfferByKeysWithoutTLS(t *testing.T) {
 	s, _ := serveAccounts(t, func(cfg *negotiate.Config) { cfg.Insecure = true })
-	w := &wire{conn: s.dial(t)}
+	w := &wire{script.Stream{Conn: s.dial(t)}}
 	w.send(t, strings.Replace(header, "to=", "from='early@example.org' to=", 1))
 	w.receive(t)
 	if got := w.receive(t); !strings.Contains(got, ">SCRAM-SHA-1</") || strings.Contains(got, "SHA-256") || strings.Contains(got, "upgrade") {

@@ -1,14 +1,11 @@
 package s2s
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"regexp"
 	"strings"
@@ -20,74 +17,20 @@ import (
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
-// wire is a server that says just what its script tells it to. A message is a stream header, a whole element, or
-// the end of the stream. Where it says key(ID), the dialback key of a.example for b.example and the stream of that id is sent;
-// key(ID to DOMAIN) is the one for another domain.
+// wire is a server that says just what its script tells it to. Where it says key(ID), the dialback key of a.example for
+// b.example and the stream of that id is sent; key(ID to DOMAIN) is the one for another domain.
 type wire struct {
-	conn net.Conn
-	buf  []byte
+	script.Stream
 	keys keyring
 }
 
 var keyOf = regexp.MustCompile(`key\((\w+)(?: to ([\w.]+))?\)`)
 
-func (w *wire) Close() error { return w.conn.Close() }
-
-func (w *wire) Send(_ context.Context, message string) error {
-	message = keyOf.ReplaceAllStringFunc(message, func(s string) string {
+func (w *wire) Send(ctx context.Context, message string) error {
+	return w.Stream.Send(ctx, keyOf.ReplaceAllStringFunc(message, func(s string) string {
 		of := keyOf.FindStringSubmatch(s)
 		return w.keys.key(cmp.Or(of[2], b), a, of[1])
-	})
-	_, err := io.WriteString(w.conn, message)
-	return err
-}
-
-func (w *wire) Receive(ctx context.Context) (string, error) {
-	deadline, _ := ctx.Deadline()
-	if err := w.conn.SetReadDeadline(deadline); err != nil {
-		return "", err
-	}
-	for {
-		if n := messageEnd(w.buf); n > 0 {
-			message := string(w.buf[:n])
-			w.buf = w.buf[n:]
-			return message, nil
-		}
-		var chunk [4096]byte
-		n, err := w.conn.Read(chunk[:])
-		w.buf = append(w.buf, chunk[:n]...)
-		if n == 0 && err != nil {
-			return "", errors.Join(err, fmt.Errorf("after %q", w.buf))
-		}
-	}
-}
-
-// messageEnd returns where the first message of b ends, or 0.
-func messageEnd(b []byte) int {
-	const header, end = "<stream:stream", "</stream:stream>"
-	if bytes.HasPrefix(b, []byte(end)) {
-		return len(end)
-	}
-	if bytes.HasPrefix(b, []byte("<?xml")) || bytes.HasPrefix(b, []byte(header)) {
-		at := bytes.Index(b, []byte(header))
-		return at + bytes.IndexByte(b[max(at, 0):], '>') + 1
-	}
-	d := xml.NewDecoder(io.MultiReader(strings.NewReader("<stream:stream>"), bytes.NewReader(b)))
-	depth := 0
-	for {
-		tok, err := d.Token()
-		if err != nil {
-			return 0
-		}
-		switch tok.(type) {
-		case xml.StartElement:
-			depth++
-		case xml.EndElement:
-			if depth--; depth == 1 {
-				return int(d.InputOffset()) - len("<stream:stream>")
-			}
-		}
-	}
+	}))
 }
 
 // stranger is a domain that has no certificate and whose server has never heard of a key.
@@ -122,7 +65,7 @@ func TestConversations(t *testing.T) {
 			Vars:    script.Vars{"big": strings.Repeat("x", 64<<10), "bigger": strings.Repeat("x", 100<<10), "A": "YS5leGFtcGxl", "C": "Yy5leGFtcGxl"},
 			Connect: func(ctx context.Context, c script.Client) (script.Transport, error) {
 				conn, err := new(net.Dialer).DialContext(ctx, "tcp", sb.addr)
-				wires[c.Name] = &wire{conn: conn, keys: sa.keys}
+				wires[c.Name] = &wire{script.Stream{Conn: conn}, sa.keys}
 				return wires[c.Name], err
 			},
 			// Do has one phrase: NAME starts TLS [as DOMAIN].
@@ -135,8 +78,8 @@ func TestConversations(t *testing.T) {
 				if domain != "" {
 					cfg.Certificates = []tls.Certificate{w.ca.issue(t, validUntil, domain)}
 				}
-				conn := tls.Client(wires[name].conn, cfg)
-				wires[name].conn = conn
+				conn := tls.Client(wires[name].Conn, cfg)
+				wires[name].Conn = conn
 				return conn.HandshakeContext(ctx)
 			},
 			Timeout: patience,
