@@ -20,7 +20,7 @@ func (n *negotiation) bind() error {
 		if err != nil {
 			return err
 		}
-		if iq.NS == nsManagement {
+		if iq.NS == nsManagement || iq.Name == "resume" { // QXmpp 1.4 leaves the namespace out, and would ask for ever
 			if err := n.tryResume(iq); err != nil || n.bound != nil {
 				return err
 			}
