@@ -15,6 +15,7 @@ const (
 	nsBlocking       = "urn:xmpp:blocking"
 	nsBlockingErrors = "urn:xmpp:blocking:errors"
 	nsReporting      = "urn:xmpp:reporting:1"
+	nsReportingOld   = "urn:xmpp:reporting:0"
 )
 
 // blocklistGet answers with what the user has blocked; the client gets the changes from then on (XEP-0191 §3.2).
@@ -209,10 +210,26 @@ func (s *Server) showResources(b *batch, of *account, to *session, old, now *blo
 // takeReports writes down why somebody was blocked, for the administrators (XEP-0377 §3).
 func (r *request) takeReports(command *scan.Node) {
 	for _, item := range command.Nodes {
-		if report := item.Child(nsReporting, "report"); report != nil {
-			text := report.ChildText(nsReporting, "text")
-			r.from.log.Warn("xmpp: a user reports somebody", "about", item.Attr("jid"), "reason", report.Attr("reason"),
-				"text", text[:min(len(text), 500)])
+		if reason, text, ok := readReport(item); ok {
+			r.from.log.Warn("xmpp: a user reports somebody", "about", item.Attr("jid"), "reason", reason, "text", text[:min(len(text), 500)])
 		}
 	}
+}
+
+// readReport returns the reason of a report and what the user says of it. Gajim 1.7 has the reason as an element, as it
+// was in version 0.2 of XEP-0377.
+func readReport(item *scan.Node) (reason, text string, ok bool) {
+	if report := item.Child(nsReporting, "report"); report != nil {
+		return report.Attr("reason"), report.ChildText(nsReporting, "text"), true
+	}
+	report := item.Child(nsReportingOld, "report")
+	if report == nil {
+		return "", "", false
+	}
+	for _, n := range report.Nodes {
+		if n.NS == nsReportingOld && n.Name != "text" {
+			reason = n.Name
+		}
+	}
+	return reason, report.ChildText(nsReportingOld, "text"), true
 }
