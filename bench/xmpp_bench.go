@@ -49,9 +49,9 @@ var stages = []stage{
 		{phaseWindow1, window1},
 		{phaseWindow16, window16},
 	}},
+	{company: office, rounds: 3, phases: []phase{{phaseStalled, stalled}}},
 	{company: office, phases: []phase{
 		{phasePresence, initialPresence},
-		{phaseStalled, stalled},
 		{phaseChange, oneChange},
 		{phaseStorm, storm},
 	}},
