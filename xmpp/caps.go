@@ -131,15 +131,25 @@ func verifyCaps(h capsHash, query *scan.Node) (names []string, ok bool) {
 	if base64.StdEncoding.EncodeToString(f.Sum(nil)) != h.ver {
 		return nil, false
 	}
+	return capsNotify(text), true
+}
+
+// capsNotify returns the nodes that the hashed text asks for. It reads the text, not the answer, so that everybody whose
+// answer has this hash gets the same: the text does not tell a feature from an identity or the field of a form
+// (XEP-0115 §10.2 leaves that open), and a forger can move one to where the other is.
+func capsNotify(text string) (names []string) {
 	size := 0
-	for _, child := range query.Nodes {
-		if name, wanted := strings.CutSuffix(child.Attr("var"), "+notify"); wanted && child.Name == "feature" {
-			if size += len(name); len(names) < maxNotify && size <= maxNotifyBytes {
-				names = append(names, name)
-			}
+	for part := range strings.SplitSeq(text, "<") {
+		name, wanted := strings.CutSuffix(part, "+notify")
+		if !wanted || slices.Contains(names, name) {
+			continue
 		}
+		if size += len(name); len(names) == maxNotify || size > maxNotifyBytes {
+			break
+		}
+		names = append(names, strings.Clone(name)) // not to hold the text
 	}
-	return names, true
+	return names
 }
 
 // capsText is the text that is hashed (XEP-0115 §5.1). It is false for an answer that is ill-formed (§5.4).
@@ -175,15 +185,20 @@ func capsText(query *scan.Node) (string, bool) {
 			b.WriteString(text + "<")
 		}
 	}
-	slices.Sort(forms)
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(typeOf(a), typeOf(b)) })
 	for i, text := range forms {
-		formType, _, _ := strings.Cut(text, "<")
-		if i > 0 && strings.HasPrefix(forms[i-1], formType+"<") {
+		if i > 0 && typeOf(forms[i-1]) == typeOf(text) {
 			return "", false // §5.4 item 3.5
 		}
 		b.WriteString(text)
 	}
 	return b.String(), true
+}
+
+// typeOf is what the text of a form begins with.
+func typeOf(text string) string {
+	name, _, _ := strings.Cut(text, "<")
+	return name
 }
 
 // capsForm is the part of the text that stands for a form; empty for one that does not count.
@@ -192,7 +207,8 @@ func capsForm(x *scan.Node) (string, bool) {
 		name   string
 		values []string
 	}
-	var formType string
+	var kind string
+	typed := false
 	var entries []entry
 	for _, f := range x.Nodes {
 		if f.Name != "field" || f.NS != nsForms {
@@ -212,25 +228,26 @@ func capsForm(x *scan.Node) (string, bool) {
 			entries = append(entries, e)
 			continue
 		}
-		if len(slices.Compact(slices.Clone(e.values))) != 1 {
+		if typed || len(slices.Compact(slices.Clone(e.values))) != 1 {
 			return "", false // §5.4 item 3.6
 		}
-		if f.Attr("type") == "hidden" {
-			formType = e.values[0]
+		if typed = true; f.Attr("type") == "hidden" {
+			kind = e.values[0]
 		}
 	}
-	if formType == "" {
+	if kind == "" {
 		return "", true // §5.4 item 3.7
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
-	text := formType + "<"
+	var text strings.Builder
+	text.WriteString(kind + "<")
 	for _, e := range entries {
-		text += e.name + "<"
+		text.WriteString(e.name + "<")
 		for _, v := range e.values {
-			text += v + "<"
+			text.WriteString(v + "<")
 		}
 	}
-	return text, true
+	return text.String(), true
 }
 
 // capsCache remembers which events clients want, by the hash of what they can do. What was used longest

@@ -1,6 +1,8 @@
 package xmpp
 
 import (
+	"crypto/sha1" //nolint:gosec // XEP-0115 §5.1 names it
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"testing"
@@ -41,6 +43,72 @@ func TestVerifyCaps(t *testing.T) {
 		}
 		if _, ok := verifyCaps(capsHash{"sha-1", "n", c.ver}, n); ok != c.ok {
 			t.Errorf("%s: believed %v", c.name, ok)
+		}
+	}
+}
+
+// TestForgedCaps has answers of the same hash that tell different things. Whoever answers first, those who announce that
+// hash are told of the same events.
+func TestForgedCaps(t *testing.T) {
+	const client = `<identity category='client' type='pc' name='n'/>`
+	const nick, tune, muc = `http://jabber.org/protocol/nick+notify`, `http://jabber.org/protocol/tune+notify`, `urn:x:muc`
+	parse := func(answer string) *scan.Node {
+		n, err := scan.Parse([]byte(`<query xmlns='` + nsDiscoInfo + `'>` + answer + `</query>`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	feature := func(name string) string { return `<feature var='` + name + `'/>` }
+	form := func(kind, field string, values ...string) string {
+		s := `<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>` + kind + `</value></field><field var='` + field + `'>`
+		for _, v := range values {
+			s += `<value>` + v + `</value>`
+		}
+		return s + `</field></x>`
+	}
+	text, _ := capsText(parse(client + feature(nick) + feature(tune) + feature(muc)))
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // XEP-0115 §5.1 names it
+	h := capsHash{"sha-1", "n", base64.StdEncoding.EncodeToString(sum[:])}
+	for _, c := range []struct{ name, answer string }{
+		{"honest", client + feature(nick) + feature(tune) + feature(muc)},
+		{"a feature of another namespace", client + feature(nick) + feature(tune) + feature(muc) + `<feature xmlns='urn:x' var='urn:x:more+notify'/>`},
+		{"a feature as an identity", client + `<identity category='http:' type='' xml:lang='jabber.org' name='protocol/nick+notify'/>` + feature(tune) + feature(muc)},
+		{"features as a form", client + form(nick, tune, muc)},
+		{"an identity as a feature", feature("client/pc//n") + feature(nick) + feature(tune) + feature(muc)},
+	} {
+		names, ok := verifyCaps(h, parse(c.answer))
+		if want := []string{"http://jabber.org/protocol/nick", "http://jabber.org/protocol/tune"}; ok && !slices.Equal(names, want) {
+			t.Errorf("%s: asks for %q", c.name, names)
+		} else if !ok && c.name == "honest" {
+			t.Error("the honest answer is not believed")
+		}
+	}
+}
+
+// TestCapsForms has several forms, whose types and not whose texts are in order (XEP-0115 §5.1), and one that has two types.
+func TestCapsForms(t *testing.T) {
+	typed := func(kinds ...string) string {
+		s := `<x xmlns='jabber:x:data' type='result'>`
+		for _, k := range kinds {
+			s += `<field var='FORM_TYPE' type='hidden'><value>` + k + `</value></field>`
+		}
+		return s + `</x>`
+	}
+	for _, c := range []struct {
+		name, answer, text string
+		ok                 bool
+	}{
+		{"two", typed("urn:x:a-b") + typed("urn:x:a"), "urn:x:a<urn:x:a-b<", true},
+		{"the same twice", typed("urn:x:a") + typed("urn:x:a-b") + typed("urn:x:a"), "", false},
+		{"two types", typed("urn:x:a", "urn:x:b"), "", false},
+	} {
+		n, err := scan.Parse([]byte(`<query xmlns='` + nsDiscoInfo + `'>` + c.answer + `</query>`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, ok := capsText(n); ok != c.ok || text != c.text {
+			t.Errorf("%s: %q, %v", c.name, text, ok)
 		}
 	}
 }
