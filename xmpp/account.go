@@ -22,6 +22,7 @@ type account struct {
 
 	rosterMu sync.Mutex
 	roster   map[string]*uc.RosterItem // by bare address; nil until loaded
+	tally    tally                     // of what is in the roster
 	personal atomic.Pointer[viewers]   // who sees the user by subscription, beside the shared groups
 	circle   atomic.Pointer[circle]    // who sees the user by shared groups
 
@@ -38,7 +39,8 @@ type account struct {
 	blocked atomic.Pointer[blocklist]
 	blockMu sync.Mutex // held while the list is changed
 
-	passwordTried atomic.Int64 // when the user last wanted to change the password, in nanoseconds since 1970
+	passwordTried seldom // the user wanted to change the password
+	flooded       seldom // the log was told of too many requests for a subscription
 
 	pep pep // what the user publishes
 

@@ -48,7 +48,7 @@ func (r *request) foreignSubscription() error {
 	}
 	a, who := dest.account, r.from.account
 	if typ == "subscribe" && s.requests(a, who.bare) >= maxRequests {
-		s.log.Warn("xmpp: too many requests for a subscription", "user", a.bare, "from", who.bare)
+		s.logFlood(a, who)
 		return nil
 	}
 	// RFC 6121 §3.1.3: from and to are bare addresses.
@@ -60,13 +60,11 @@ func (r *request) foreignSubscription() error {
 func (s *Server) requests(a *account, except string) int {
 	a.rosterMu.Lock()
 	defer a.rosterMu.Unlock()
-	n := 0
-	for bare, it := range s.rosterOrNone(a) {
-		if it.PendingIn != nil && bare != except {
-			n++
-		}
+	it := s.rosterOrNone(a)[except]
+	if it != nil && it.PendingIn != nil {
+		return a.tally.requests - 1
 	}
-	return n
+	return a.tally.requests
 }
 
 // askAbroad asks other domains for the presence of a user's contacts there (RFC 6121 §4.3.1), and, when the

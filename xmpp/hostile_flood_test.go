@@ -2,9 +2,21 @@ package xmpp
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/rolecall/rolecall/internal/uc"
 )
+
+// lines counts the lines of a log.
+type lines struct{ n atomic.Int64 }
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.n.Add(1)
+	return len(p), nil
+}
 
 // TestRosterFlood adds contacts until there may be no more, with names that are too long, too many groups,
 // and to a roster that others fill.
@@ -52,7 +64,10 @@ func TestRosterFlood(t *testing.T) {
 // TestSubscriptionFlood asks one user from many accounts, with long requests, and again and again. The user
 // is told of each once, keeps only so many, and can still add contacts.
 func TestSubscriptionFlood(t *testing.T) {
-	w := start(t, func(c *Config) { c.MaxRoster = 2 })
+	w := newWorld(t, uc.NewDirectory(1, company()), func(c *Config) { c.MaxRoster = 2 })
+	var logged lines
+	w.server.log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w.run(t)
 	witness := w.witness()
 	victim := w.must("dora", "v")
 	victim.send(t, "<presence/>")
@@ -71,6 +86,13 @@ func TestSubscriptionFlood(t *testing.T) {
 	victim.send(t, "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='friend@example.org'/></query></iq>")
 	victim.expect(t, "type='result'") // so nothing more has come
 	kept := 0
+	if n := logged.n.Load(); n != 1 {
+		t.Errorf("%d lines in the log, want one that says that there are too many", n)
+	}
+	w.store.mu.Lock()
+	if w.store.rosterWrites != 3+2+1 { // the senders' contacts, the requests that are kept, and the friend
+		t.Errorf("%d items of rosters were written, want 6", w.store.rosterWrites)
+	}
 	for _, it := range w.store.roster[dora] {
 		if it.PendingIn != nil {
 			if kept++; len(it.PendingIn) > maxRequest {
@@ -78,6 +100,7 @@ func TestSubscriptionFlood(t *testing.T) {
 			}
 		}
 	}
+	w.store.mu.Unlock()
 	if kept != 2 {
 		t.Errorf("%d requests are kept, want 2", kept)
 	}

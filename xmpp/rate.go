@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -61,4 +62,15 @@ func (c *session) waitForRate() error {
 		time.Sleep(min(left, ratePause))
 	}
 	return c.interrupted()
+}
+
+// seldom is for what is done once in a while, however often there is cause for it.
+type seldom struct {
+	last atomic.Int64 // nanoseconds since 1970
+}
+
+// due reports whether it is to be done now, because that was not so for a while.
+func (s *seldom) due(now time.Time, pause time.Duration) bool {
+	last := s.last.Load()
+	return now.UnixNano()-last >= int64(pause) && s.last.CompareAndSwap(last, now.UnixNano())
 }

@@ -61,6 +61,5 @@ func (r *request) register() error {
 
 // mayChangePassword reports whether enough time has passed since the user last tried.
 func (a *account) mayChangePassword(now time.Time) bool {
-	last := a.passwordTried.Load()
-	return now.UnixNano()-last >= int64(passwordPause) && a.passwordTried.CompareAndSwap(last, now.UnixNano())
+	return a.passwordTried.due(now, passwordPause)
 }

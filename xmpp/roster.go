@@ -3,6 +3,7 @@ package xmpp
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,9 +30,10 @@ func (s *Server) rosterOf(a *account) (map[string]*uc.RosterItem, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.roster = make(map[string]*uc.RosterItem, len(items))
+	a.roster, a.tally = make(map[string]*uc.RosterItem, len(items)), tally{}
 	for i := range items {
 		a.roster[items[i].JID] = &items[i]
+		a.tally.add(&items[i], 1)
 	}
 	return a.roster, nil
 }
@@ -240,7 +242,7 @@ func (s *Server) changeItem(b *batch, a *account, bare string, change func(*uc.R
 	before, _ := s.current(a, bare)
 	it := *old
 	o := change(&it)
-	if err := s.rosterRoom(roster, old, &it); err != nil {
+	if err := s.rosterRoom(a, old, &it); err != nil {
 		return outcome{}, err
 	}
 	if err := s.putItem(a, it); err != nil {
@@ -260,19 +262,14 @@ var errRosterFull = fmt.Errorf("the roster is full: %w", errNotAcceptable)
 
 // rosterRoom bounds a roster: the contacts that the user has added, and, apart from them, so that others
 // cannot fill the roster, the requests that the user has not answered. rosterMu is held.
-func (s *Server) rosterRoom(roster map[string]*uc.RosterItem, old, it *uc.RosterItem) error {
+func (s *Server) rosterRoom(a *account, old, it *uc.RosterItem) error {
 	listed, was := it.Subscription != "", old.Subscription != ""
 	more := listed && !was || !listed && it.PendingIn != nil && (was || old.PendingIn == nil)
-	if !more || len(roster) < s.cfg.MaxRoster {
-		return nil
+	n := a.tally.unlisted
+	if listed {
+		n = a.tally.listed
 	}
-	n := 0
-	for _, other := range roster {
-		if (other.Subscription != "") == listed {
-			n++
-		}
-	}
-	if n >= s.cfg.MaxRoster {
+	if more && n >= s.cfg.MaxRoster {
 		return errRosterFull
 	}
 	return nil
@@ -283,22 +280,32 @@ func (i rosterItem) equal(o rosterItem) bool {
 		i.approved == o.approved && slices.Equal(i.groups, o.groups)
 }
 
-// putItem stores a contact, or deletes it if nothing is left to remember. rosterMu is held.
+// putItem stores a contact, or deletes it if nothing is left to remember, or does nothing if it is stored like that.
+// rosterMu is held.
 func (s *Server) putItem(a *account, it uc.RosterItem) error {
+	old := a.roster[it.JID]
 	if it.Subscription == "" && it.PendingIn == nil {
-		if a.roster[it.JID] == nil {
+		if old == nil {
 			return nil
 		}
 		if err := s.deps.Store.DeleteRosterItem(s.ctx, a.user, it.JID); err != nil {
 			return err
 		}
 		delete(a.roster, it.JID)
+		a.tally.add(old, -1)
+		return nil
+	}
+	if old != nil && reflect.DeepEqual(*old, it) {
 		return nil
 	}
 	if err := s.deps.Store.PutRosterItem(s.ctx, it); err != nil {
 		return err
 	}
 	a.roster[it.JID] = &it
+	if old != nil {
+		a.tally.add(old, -1)
+	}
+	a.tally.add(&it, 1)
 	return nil
 }
 

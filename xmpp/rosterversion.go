@@ -2,9 +2,10 @@ package xmpp
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
-	"maps"
-	"slices"
+
+	"github.com/rolecall/rolecall/internal/uc"
 )
 
 const nsRosterVersion = "urn:xmpp:features:rosterver"
@@ -18,16 +19,9 @@ const unversioned = "incomplete"
 // (RFC 6121 §2.6). It is made from what is in it, so that nothing has to be counted or stored. A shared
 // group is summed up once for all its members. rosterMu is held.
 func (s *Server) rosterVersion(a *account, g *groups) string {
+	s.rosterOrNone(a)
 	h := sha256.New()
-	roster := s.rosterOrNone(a)
-	e := &element{}
-	for _, bare := range slices.Sorted(maps.Keys(roster)) {
-		if it := roster[bare]; it.Subscription != "" {
-			e.b = e.b[:0]
-			appendItem(e, mergedItem(it, nil))
-			h.Write(e.b)
-		}
-	}
+	h.Write(a.tally.sum[:])
 	for _, of := range g.ofUser(a.user) {
 		h.Write(of.digest())
 	}
@@ -36,6 +30,30 @@ func (s *Server) rosterVersion(a *account, g *groups) string {
 		h.Write(of.digest())
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}
+
+// tally is what is counted of the user's own roster at each change, so that no change costs as much as the roster is long.
+type tally struct {
+	listed   int               // contacts
+	unlisted int               // others who wait for an answer
+	requests int               // contacts and others who do
+	sum      [sha256.Size]byte // the hashes of the contacts as they are shown, one laid over the other by XOR
+}
+
+// add counts an item, or no more if by is -1.
+func (t *tally) add(it *uc.RosterItem, by int) {
+	if it.PendingIn != nil {
+		t.requests += by
+	}
+	if it.Subscription == "" {
+		t.unlisted += by
+		return
+	}
+	t.listed += by
+	var e element
+	appendItem(&e, mergedItem(it, nil))
+	sum := sha256.Sum256(e.b)
+	subtle.XORBytes(t.sum[:], t.sum[:], sum[:])
 }
 
 // digest sums up a group's title and members.

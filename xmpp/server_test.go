@@ -479,9 +479,10 @@ type memory struct {
 	settings map[string][]byte
 	last     int64
 
-	seenWrites int           // of seen
-	deleted    chan struct{} // gets a token, if there is room, after offline messages were deleted
-	commits    chan error    // if not nil, writing to archives and rooms takes what comes of it from here
+	seenWrites   int // of seen
+	rosterWrites int
+	deleted      chan struct{} // gets a token, if there is room, after offline messages were deleted
+	commits      chan error    // if not nil, writing to archives and rooms takes what comes of it from here
 
 	published published
 }
@@ -503,6 +504,7 @@ func (m *memory) PutRosterItem(_ context.Context, it uc.RosterItem) error {
 		m.roster[it.User] = map[string]uc.RosterItem{}
 	}
 	m.roster[it.User][it.JID] = it
+	m.rosterWrites++
 	return nil
 }
 

@@ -3,6 +3,7 @@ package xmpp
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"mellium.im/xmpp/jid"
 
@@ -81,7 +82,7 @@ func (s *Server) receiveSubscription(b *batch, to, from *account, typ string, ra
 		return applyTo(it, raw, subState.inbound, typ)
 	})
 	if errors.Is(err, errRosterFull) {
-		s.log.Warn("xmpp: too many requests wait for an answer", "user", to.bare, "from", from.bare)
+		s.logFlood(to, from)
 		return nil // as if it were never answered
 	}
 	if err != nil {
@@ -106,6 +107,13 @@ func (s *Server) receiveSubscription(b *batch, to, from *account, typ string, ra
 	}
 	s.exchange(b, to, from, true)
 	return nil
+}
+
+// logFlood tells the log, once an hour for each user, that too many requests wait for the user's answer.
+func (s *Server) logFlood(to, from *account) {
+	if to.flooded.due(time.Now(), time.Hour) {
+		s.log.Warn("xmpp: too many requests for a subscription wait for an answer", "user", to.bare, "from", from.bare)
+	}
 }
 
 // asked reports whether a contact waits for the user's answer.
@@ -138,7 +146,6 @@ func applyTo(it *uc.RosterItem, raw []byte, step func(subState, string) outcome,
 // exchange tells the watcher's clients of the user's presence (now true), or that it is gone; not if the
 // watcher sees the user because of roles all the same.
 func (s *Server) exchange(b *batch, user, watcher *account, now bool) {
-	s.generation.Add(1)
 	if s.groups.Load().sees(watcher.user, user.user) {
 		return
 	}
