@@ -36,9 +36,9 @@ type identity struct{ category, typ, name string }
 var (
 	serverIdentity  = identity{"server", "im", "Rolecall"}
 	accountIdentity = identity{"account", "registered", ""}
-	pepIdentity     = identity{"pubsub", "pep", ""} // XEP-0163 §6
+	pepIdentity     = identity{"pubsub", "pep", "Personal eventing"} // XEP-0163 §6
 	leafIdentity    = identity{"pubsub", "leaf", ""}
-	fileStore       = identity{"store", "file", ""} // XEP-0363 §4
+	fileStore       = identity{"store", "file", "Files"} // XEP-0363 §4
 	commandList     = identity{"automation", "command-list", ""}
 	commandIdentity = identity{"automation", "command-node", ""}
 )
@@ -230,7 +230,7 @@ func (r *request) discoItems(at string) error {
 		case r.server.cfg.Domain:
 			e.start("item").attr("jid", r.server.cfg.RoomsDomain).attr("name", "Rooms").close("item")
 			if domain := r.server.uploadDomain(); r.server.isUploads(domain) {
-				e.start("item").attr("jid", domain).attr("name", uploadIdentity.name).close("item")
+				e.start("item").attr("jid", domain).attr("name", fileStore.name).close("item")
 			}
 			for _, domain := range r.server.components.Connected() {
 				e.start("item").attr("jid", domain).close("item")

@@ -22,9 +22,6 @@ func (s *Server) uploadForm() *form {
 	}}
 }
 
-// uploadIdentity is that of the domain of uploads.
-var uploadIdentity = identity{fileStore.category, fileStore.typ, "Files"}
-
 // uploadDomain is where clients find uploads that look for them among the server's items only, as XEP-0363 §4 has it. It
 // is a name and nothing more: no client connects to it.
 func (s *Server) uploadDomain() string { return "upload." + s.cfg.Domain }
@@ -36,7 +33,7 @@ func (s *Server) isUploads(domain string) bool {
 
 // discoInfoUploads tells what discoInfoServer tells of uploads.
 func (r *request) discoInfoUploads() error {
-	return r.discoInfoFixed([]string{nsDiscoInfo, nsDiscoItems, nsUpload, nsPing}, uploadIdentity, r.server.uploadForm())
+	return r.discoInfoFixed([]string{nsDiscoInfo, nsDiscoItems, nsUpload, nsPing}, fileStore, r.server.uploadForm())
 }
 
 // caps is what the form, whose first field is its type, adds to a verification string (XEP-0115 §5.1).

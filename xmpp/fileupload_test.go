@@ -49,7 +49,7 @@ func TestUploadConversations(t *testing.T) {
 func TestCapsWithUpload(t *testing.T) {
 	s := startWithUploads(t, "https://files.example/upload", 1000, 2000).server
 	told := disco.Info{
-		Identity: []info.Identity{{Category: "pubsub", Type: "pep"}, {Category: "server", Type: "im", Name: "Rolecall"}, {Category: "store", Type: "file"}},
+		Identity: []info.Identity{{Category: "pubsub", Type: "pep", Name: "Personal eventing"}, {Category: "server", Type: "im", Name: "Rolecall"}, {Category: "store", Type: "file", Name: "Files"}},
 		Form:     []dataform.Data{*dataform.New(dataform.Hidden("FORM_TYPE", dataform.Value(nsUpload)), dataform.Text("max-file-size", dataform.Value("1000")))},
 	}
 	for _, f := range s.features() {

@@ -52,7 +52,7 @@ async def main(host, port, certificate):
     anna, ben = Person("anna", certificate, False), Person("ben", certificate, True)
     await join(anna, host, port)
     identities = (await anna["xep_0030"].get_info("anna@example.org"))["disco_info"]["identities"]
-    assert ("pubsub", "pep", None, None) in identities, identities
+    assert ("pubsub", "pep", None, "Personal eventing") in identities, identities
 
     await anna["xep_0118"].publish_tune(artist="Bach", title="Air")
     await join(ben, host, port)
