@@ -79,7 +79,7 @@ func (s *Server) challenge(r *request, status int, field string, stale bool) {
 // denied answers wrong credentials. Whoever sends many of them gets no more answers to wrong ones for
 // the rest of the minute; right ones are never held up, so nobody can lock out somebody else.
 func (s *Server) denied(r *request, status int, field, user string) {
-	s.log.warn("wrong credentials", "source", r.flow.remote(), "method", r.Method, "user", clean(user))
+	s.log.warn("sip: sign-in refused", "account", clean(user), "address", r.flow.remote().Addr(), "port", r.flow.remote().Port(), "method", r.Method)
 	if s.failures.exceeded(r.flow.remote().Addr(), s.deps.Now()) {
 		r.tx.Terminate()
 		return

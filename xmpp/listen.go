@@ -48,7 +48,6 @@ func (s *Server) negotiate(conn net.Conn, place *admission.Place, cfg *negotiate
 	own.Resume = s.resumeFor(&resumed)
 	bound, err := negotiate.Accept(s.negotiating, w, &own)
 	if err != nil {
-		s.log.Debug("xmpp: not logged in", "address", place.From, "cause", err)
 		conn.Close()
 		place.Leave()
 		return

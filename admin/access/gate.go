@@ -218,7 +218,7 @@ func (g *Gate) refused(r *http.Request, login string) {
 	if u := g.accounts.Snapshot().UserByLogin(strings.ToLower(login)); u != nil {
 		known = u.Login
 	}
-	g.log.Warn("admin sign-in refused", "account", known, "from", g.Address(r))
+	g.log.Warn("admin: sign-in refused", "account", known, "address", g.Address(r))
 }
 
 func (g *Gate) tryPassword(ctx context.Context, from netip.Addr, login, password string) (*uc.User, error) {

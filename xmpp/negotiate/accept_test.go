@@ -1,12 +1,14 @@
 package negotiate_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -231,6 +233,41 @@ func TestLimiterRefuses(t *testing.T) {
 	w.send(t, auth(anna))
 	if got := w.receive(t); !strings.Contains(got, "<temporary-auth-failure") {
 		t.Error(got)
+	}
+}
+
+// TestRefusalsAreLogged holds what an administrator, or a program that blocks addresses, reads in the log.
+func TestRefusalsAreLogged(t *testing.T) {
+	for name, c := range map[string]struct {
+		limiter  negotiate.Limiter
+		messages []string
+		want     string // of the log; empty: nothing
+	}{
+		"right at once":      {messages: []string{anna}},
+		"wrong":              {messages: []string{"\x00Anna\x00wrong"}, want: `account=anna address=127.0.0.1 attempts=1 cause="SASL failure not-authorized: wrong login or password"`},
+		"wrong, then right":  {messages: []string{"\x00anna\x00wrong", "\x00anna\x00worse", anna}, want: "account=anna address=127.0.0.1 attempts=2 "},
+		"password as login":  {messages: []string{"\x00opensesame\x00x"}, want: "account=unknown address=127.0.0.1 attempts=1 "},
+		"too often":          {limiter: &limiter{wait: time.Minute}, messages: []string{anna}, want: `attempts=1 cause="SASL failure temporary-auth-failure: too many attempts, try again later"`},
+		"not what was asked": {messages: []string{"no PLAIN message"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			cfg := config()
+			cfg.Limiter, cfg.Log = c.limiter, slog.New(slog.NewTextHandler(&out, nil))
+			s := serve(t, cfg)
+			w := openTLS(t, s, clientTLS())
+			for _, m := range c.messages {
+				w.send(t, auth(m))
+				w.receive(t)
+			}
+			w.Conn.Close()
+			<-s.outcomes
+			switch got := out.String(); {
+			case c.want == "" && got == "", c.want != "" && strings.Count(got, "\n") == 1 && strings.Contains(got, "level=WARN msg=\"xmpp: sign-in refused\" ") && strings.Contains(got, c.want):
+			default:
+				t.Errorf("the log says %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

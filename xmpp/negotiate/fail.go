@@ -27,7 +27,7 @@ func (e *streamError) Error() string { return "stream error " + e.condition + ":
 // fail tells the client what went wrong and closes the connection.
 func (n *negotiation) fail(err error) {
 	defer n.conn.Close()
-	n.log().Debug("xmpp: negotiation failed", "addr", n.addr, "login", n.login, "cause", err)
+	n.log().Debug("xmpp: not signed in", "address", n.addr, "login", n.login, "cause", err)
 	if n.gate.broken {
 		return
 	}
@@ -91,7 +91,7 @@ func (n *negotiation) linger() {
 
 // panicked makes an error of a panic.
 func (n *negotiation) panicked(p any) error {
-	n.log().Error("xmpp: negotiation panicked", "addr", n.addr, "panic", p, "stack", string(debug.Stack()))
+	n.log().Error("xmpp: negotiation panicked", "address", n.addr, "panic", p, "stack", string(debug.Stack()))
 	return fmt.Errorf("%w (panic: %v)", fault("internal-server-error", "something went wrong here"), p)
 }
 

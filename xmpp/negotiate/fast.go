@@ -82,7 +82,7 @@ func (n *negotiation) hashedToken(ctx context.Context, mechanism string, binding
 		return nil, nil, err
 	}
 	a := n.account(login)
-	if err := n.permit(ctx, a.login); err != nil {
+	if err := n.permit(ctx, a); err != nil {
 		return nil, nil, err
 	}
 	t, err := n.tokenProved(ctx, a, mechanism, binding, proof)

@@ -167,6 +167,7 @@ type negotiation struct {
 	claim     *account         // that the client began the stream as; see claimed
 	profile   *profile         // of the attempt to log in
 	request   *scan.Node       // that began the attempt
+	refusals  refusals         // that the log is told
 	misled    bool             // the client has tried a channel binding that TLS 1.3 does not have
 	token     *uc.FastToken    // that the client has logged in with
 	mechanism string           // empty until the client is authenticated

@@ -17,7 +17,7 @@ func (n *negotiation) plain(ctx context.Context, message []byte) (*identity, []b
 	if err := n.checkAuthzid(parts[0], a); err != nil {
 		return nil, nil, err
 	}
-	if err := n.permit(ctx, a.login); err != nil {
+	if err := n.permit(ctx, a); err != nil {
 		return nil, nil, err
 	}
 	right, err := n.passwordRight(ctx, a, parts[2])

@@ -29,8 +29,19 @@ func (f *failure) Error() string { return "SASL failure " + f.condition + ": " +
 
 func refuse(condition, text string) error { return &failure{condition, text} }
 
-// errWrong does not say whether the login or the password was wrong.
-var errWrong = refuse("not-authorized", "wrong login or password")
+var (
+	// errWrong does not say whether the login or the password was wrong.
+	errWrong = refuse("not-authorized", "wrong login or password")
+
+	errTooOften = refuse("temporary-auth-failure", "too many attempts, try again later") // RFC 6120 §6.5.11
+)
+
+// refusals is what the log is told of the logins that were refused on a connection.
+type refusals struct {
+	count   int
+	account *account // the last one
+	cause   error
+}
 
 // profile is how SASL is carried in XML. A client may use another one for its next attempt.
 type profile struct {
@@ -99,6 +110,7 @@ func (n *negotiation) refusePlainText() error {
 
 // authenticate lets the client, which begins with el, try until it succeeds or has tried too often.
 func (n *negotiation) authenticate(ctx context.Context, el *scan.Node) error {
+	defer n.logRefusals()
 	guesses := 0
 	for range maxAttempts {
 		err := n.attempt(ctx, el)
@@ -254,16 +266,16 @@ func (n *negotiation) tellFailure(f *failure) error {
 }
 
 // permit asks the limiter whether the login may be tried, and waits as long as it says.
-func (n *negotiation) permit(ctx context.Context, login string) error {
+func (n *negotiation) permit(ctx context.Context, a *account) error {
 	if n.cfg.Limiter == nil {
 		return nil
 	}
-	wait := n.cfg.Limiter.Allow(n.addr, login)
+	wait := n.cfg.Limiter.Allow(n.addr, a.login)
 	if wait <= 0 {
 		return nil
 	}
 	if wait > maxWait {
-		return refuse("temporary-auth-failure", "too many attempts, try again later") // RFC 6120 §6.5.11
+		return n.refused(a, errTooOften)
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -282,10 +294,30 @@ func (n *negotiation) settle(a *account, right bool) (*identity, error) {
 		if limiter != nil {
 			limiter.Failed(n.addr, a.login)
 		}
-		return nil, errWrong
+		return nil, n.refused(a, errWrong)
 	}
 	if limiter != nil {
 		limiter.Succeeded(n.addr, a.login)
 	}
 	return &identity{login: a.login, user: a.user}, nil
+}
+
+// refused notes for the log why a login is refused, and returns that.
+func (n *negotiation) refused(a *account, cause error) error {
+	n.refusals = refusals{n.refusals.count + 1, a, cause}
+	return cause
+}
+
+// logRefusals writes one line about the logins that were refused. It names accounts that there are: people type their
+// password into the wrong field.
+func (n *negotiation) logRefusals() {
+	r := &n.refusals
+	if r.count == 0 {
+		return
+	}
+	name := "unknown"
+	if r.account.known {
+		name = r.account.login
+	}
+	n.log().Warn("xmpp: sign-in refused", "account", name, "address", n.addr, "attempts", r.count, "cause", r.cause)
 }

@@ -53,7 +53,7 @@ func (n *negotiation) scram(ctx context.Context, h *scram.Hash, plus bool, messa
 	if err := n.checkAuthzid(first.authzid, a); err != nil {
 		return nil, nil, err
 	}
-	if err := n.permit(ctx, a.login); err != nil {
+	if err := n.permit(ctx, a); err != nil {
 		return nil, nil, err
 	}
 	if a.elsewhere {
