@@ -58,12 +58,12 @@ type otherServer struct {
 }
 
 // Send implements Carrier.
-func (e *elsewhere) Send(from, to string, raw []byte) {
+func (e *elsewhere) Send(sender, to string, raw []byte) {
 	e.mu.Lock()
 	o := e.domains[to]
 	e.mu.Unlock()
 	if o == nil {
-		e.server.Undeliverable(from, to, raw, stanza.RemoteServerNotFound)
+		e.server.Undeliverable(sender, to, raw, stanza.RemoteServerNotFound)
 		return
 	}
 	o.mu.Lock()
@@ -388,4 +388,18 @@ func componentCertificate(t *testing.T, names ...string) (certFile, keyFile stri
 		t.Fatal(err)
 	}
 	return certFile, keyFile, cert
+}
+
+// TestSenders: the carrier is told on whose account each stanza is: a user's or a room's, whatever resource it has, and a component's
+// as a whole.
+func TestSenders(t *testing.T) {
+	x := start(t, withComponent).server
+	for from, want := range map[string]string{
+		"Anna@" + testDomain + "/a": "anna@" + testDomain, "hall@" + x.cfg.RoomsDomain + "/Anna": "hall@" + x.cfg.RoomsDomain,
+		testDomain: testDomain, "one@" + testComponent + "/x": testComponent, "two@" + testComponent: testComponent,
+	} {
+		if got := x.senderOf([]byte(from)); got != want {
+			t.Errorf("%s is on account of %s, want %s", from, got, want)
+		}
+	}
 }

@@ -13,9 +13,10 @@ import (
 
 // Carrier carries stanzas to other domains.
 type Carrier interface {
-	// Send takes a stanza from one domain to another. It has full from and to, and leaves its namespace to be
-	// inherited. Send never waits; what cannot be delivered is given to [Server.Undeliverable].
-	Send(from, to string, stanza []byte)
+	// Send takes a stanza to another domain. It has full from and to, and leaves its namespace to be inherited. The sender is
+	// the address of whom it is on account of, of the same domain as from: the bare one, or the domain of a component.
+	// Send never waits; what cannot be delivered is given to [Server.Undeliverable].
+	Send(sender, to string, stanza []byte)
 }
 
 // Federate makes a carrier the one to all domains that are not served here. Without one no stanza leaves.
@@ -113,7 +114,7 @@ func (s *Server) carry(to, domain string, raw []byte) bool {
 		s.log.Error("xmpp: a stanza cannot be sent to another domain", "to", to, "cause", err)
 		return false
 	}
-	carrier.Send(domainOf(head.From), domain, scan.AppendStamped(nil, raw, &head, head.From, []byte(to)))
+	carrier.Send(s.senderOf(head.From), domain, scan.AppendStamped(nil, raw, &head, head.From, []byte(to)))
 	return true
 }
 
@@ -124,6 +125,18 @@ func domainOf(address []byte) string {
 		return ""
 	}
 	return j.Domainpart()
+}
+
+// senderOf returns on whose account a stanza with that from is sent: a component is one sender, whatever addresses it uses.
+func (s *Server) senderOf(from []byte) string {
+	j, err := jid.Parse(string(from))
+	switch {
+	case err != nil:
+		return ""
+	case s.components.Serves(j.Domainpart()):
+		return j.Domainpart()
+	}
+	return j.Bare().String()
 }
 
 // newComponents makes the service of external components.

@@ -33,10 +33,10 @@ const (
 // errClosed says that the component has closed the stream.
 var errClosed = errors.New("component: the stream was closed")
 
-// outgoing is a stanza that waits for a component. The server's own have no domains.
+// outgoing is a stanza that waits for a component. The server's own have neither sender nor domain.
 type outgoing struct {
-	from, to string // domains
-	raw      []byte
+	sender, to string // an address and a domain
+	raw        []byte
 }
 
 // link is the connection of one component. The service knows its domains.
@@ -150,7 +150,7 @@ func (l *link) giveBack(list []outgoing) {
 		if o.to == "" {
 			continue // the server's own answer
 		}
-		l.service.cfg.Undeliverable(o.from, o.to, o.raw, stanza.ServiceUnavailable)
+		l.service.cfg.Undeliverable(o.sender, o.to, o.raw, stanza.ServiceUnavailable)
 	}
 }
 

@@ -46,7 +46,7 @@ type Config struct {
 	// as in a client's stream. The bytes are valid until Deliver returns.
 	Deliver func(domain string, head scan.Head, stanza []byte)
 	// Undeliverable takes back a stanza that no component has been sent. It must not wait.
-	Undeliverable func(from, to string, stanza []byte, cond stanza.Condition)
+	Undeliverable func(sender, to string, stanza []byte, cond stanza.Condition)
 	Log           *slog.Logger
 }
 
@@ -92,16 +92,16 @@ func (s *Service) Connected() []string {
 }
 
 // Send queues a stanza for the component of the domain to, and never waits. The stanza is the service's from then on.
-func (s *Service) Send(from, to string, raw []byte) {
+func (s *Service) Send(sender, to string, raw []byte) {
 	s.mu.RLock()
 	l := s.links[to]
 	s.mu.RUnlock()
 	switch {
 	case l == nil:
 		// RFC 6120 §8.3.3.19: the domain is known, but provides nothing at present.
-		s.cfg.Undeliverable(from, to, raw, stanza.ServiceUnavailable)
-	case !l.push(outgoing{from, to, raw}):
-		s.cfg.Undeliverable(from, to, raw, stanza.ResourceConstraint)
+		s.cfg.Undeliverable(sender, to, raw, stanza.ServiceUnavailable)
+	case !l.push(outgoing{sender, to, raw}):
+		s.cfg.Undeliverable(sender, to, raw, stanza.ResourceConstraint)
 	}
 }
 

@@ -56,7 +56,7 @@ type Config struct {
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // default a net.Dialer's
 
 	MaxStanza      int // bytes of a stanza from a verified server; default 256 kB; 64 kB before
-	MaxQueue       int // bytes that wait for one domain; default 1 MB
+	MaxQueue       int // bytes that wait for one domain; default 2 MB; of this and the next three one sender gets a part (see share)
 	MaxQueued      int // bytes that wait for all domains together; default 64 MB
 	MaxRoutes      int // pairs of domains that are sent to at a time; default 10000
 	MaxConnecting  int // streams that are being opened at a time, and also keys being verified; default 512
@@ -93,7 +93,7 @@ func (c *Config) setDefaults() {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.MaxStanza = cmp.Or(c.MaxStanza, 256<<10)
-	c.MaxQueue = cmp.Or(c.MaxQueue, 1<<20)
+	c.MaxQueue = cmp.Or(c.MaxQueue, 2<<20)
 	c.MaxQueued = cmp.Or(c.MaxQueued, 64<<20)
 	c.MaxRoutes = cmp.Or(c.MaxRoutes, 10000)
 	c.MaxConnecting = cmp.Or(c.MaxConnecting, 512)

@@ -39,6 +39,7 @@ type Federation struct {
 	links    map[*link]struct{}
 	routes   map[pair]*route
 	size     int                 // bytes of stanzas that are not written, of all routes
+	shares   map[string]*share   // by sender
 	failures map[string]*failure // by remote domain
 	bounces  []bounce
 	bouncing bool // a goroutine is at it
@@ -60,7 +61,7 @@ func New(cfg Config) (*Federation, error) {
 		cfg: cfg, keys: newKeyring(cfg.Secret), gate: admission.New(cfg.MaxConnections, cfg.MaxHalfOpen),
 		paces:        newPaces(cfg.MaxRate, cfg.MaxBytes),
 		sendingSlots: make(chan struct{}, cfg.MaxConnecting), verifyingSlots: make(chan struct{}, cfg.MaxConnecting),
-		links: map[*link]struct{}{}, routes: map[pair]*route{}, failures: map[string]*failure{},
+		links: map[*link]struct{}{}, routes: map[pair]*route{}, shares: map[string]*share{}, failures: map[string]*failure{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil

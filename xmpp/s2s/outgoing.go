@@ -15,10 +15,10 @@ import (
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
-// open opens the stream of a route, sends what waits for it, and then serves the stream as its reader.
-func (f *Federation) open(r *route) {
+// open opens the stream of a route when it is the sender's turn, sends what waits for it, and then serves the stream as its reader.
+func (f *Federation) open(r *route, turns chan struct{}) {
 	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.ConnectTimeout)
-	s, err := f.connect(ctx, f.sendingSlots, r.pair, (*link).authenticate)
+	s, err := f.connectInTurn(ctx, r.pair, turns)
 	cancel()
 	if err != nil {
 		f.cfg.Log.Info("s2s: no stream", "domain", r.remote, "from", r.local, "cause", err)
@@ -35,6 +35,15 @@ func (f *Federation) open(r *route) {
 		err = reason
 	}
 	s.teardown(err)
+}
+
+// connectInTurn is connect for stanzas. No sender has more than a part of the slots.
+func (f *Federation) connectInTurn(ctx context.Context, p pair, turns chan struct{}) (*link, error) {
+	if err := await(ctx, turns); err != nil {
+		return nil, err
+	}
+	defer func() { <-turns }()
+	return f.connect(ctx, f.sendingSlots, p, (*link).authenticate)
 }
 
 // onward handles an element of a verified stream that was begun here.
@@ -75,12 +84,10 @@ func conditionOf(err error) stanza.Condition {
 // connect opens a stream to the domain and hands it to use, with the features of the other side. If that fails
 // the next server of the domain is tried, unless the domain has given an answer.
 func (f *Federation) connect(ctx context.Context, slots chan struct{}, p pair, use func(*link, *scan.Node) error) (*link, error) {
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := await(ctx, slots); err != nil {
+		return nil, err
 	}
+	defer func() { <-slots }()
 	targets, err := f.resolve(ctx, p.remote)
 	if err != nil {
 		return nil, err

@@ -12,12 +12,14 @@ type pair struct{ local, remote string }
 // route is what is sent from a local domain to a remote one, in order. All of it is under Federation.mu.
 type route struct {
 	pair
-	waiting []*item // while there is no stream
-	size    int     // bytes of stanzas that are not written, here and on a stream
-	opening bool    // a stream is being opened
-	held    bool    // the last stream is ending and may give stanzas back, which come first
-	own     *link   // the stream that was opened for it
-	bidi    *link   // a stream of the other side's that goes both ways
+	waiting []*item        // while there is no stream
+	size    int            // bytes of stanzas that are not written, here and on a stream
+	sizes   map[string]int // the same by sender
+	owner   string         // the sender that it exists because of
+	opening bool           // a stream is being opened
+	held    bool           // the last stream is ending and may give stanzas back, which come first
+	own     *link          // the stream that was opened for it
+	bidi    *link          // a stream of the other side's that goes both ways
 
 	latest map[string]*item // what a later presence may take the place of, by sender and recipient; see presence.go
 }
@@ -40,11 +42,12 @@ type failure struct {
 	reason stanza.Condition
 }
 
-// Send queues a stanza for another domain's server. The stanza has full from and to addresses, of the domains given,
-// which are normalised, and names no content namespace itself (see scan.Neutral); it is copied. Stanzas of one pair of
-// domains are sent in order. Send never waits; what becomes of a stanza that cannot be sent is told to Config.Undeliverable.
-func (f *Federation) Send(from, to string, raw []byte) {
-	p := pair{from, to}
+// Send queues a stanza for another domain's server. The stanza has full from and to addresses, of the domains of the sender and the
+// one given, which are normalised, and names no content namespace itself (see scan.Neutral); it is copied. The sender is an
+// address of whom the stanza is on account of: no sender gets all the room that there is. Stanzas of one pair of domains are
+// sent in order. Send never waits; what becomes of a stanza that cannot be sent is told to Config.Undeliverable.
+func (f *Federation) Send(sender, to string, raw []byte) {
+	p := pair{string(domainOf([]byte(sender))), to}
 	raw = append([]byte(nil), raw...)
 	if f.cfg.Local(to) || !f.cfg.Allowed(to) {
 		f.mu.Lock()
@@ -54,29 +57,27 @@ func (f *Federation) Send(from, to string, raw []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if reason := f.queue(p, raw); reason != "" {
+	if reason := f.queue(p, sender, raw); reason != "" {
 		f.bounceLocked(bounce{p, raw, reason})
 	}
 }
 
 // queue puts a stanza in line, or says why it does not.
-func (f *Federation) queue(p pair, raw []byte) stanza.Condition {
+func (f *Federation) queue(p pair, sender string, raw []byte) stanza.Condition {
 	r := f.routes[p]
 	switch {
 	case f.closed:
 		return stanza.RemoteServerTimeout
-	case r == nil && len(f.routes) >= f.cfg.MaxRoutes:
-		return stanza.ResourceConstraint
 	case r == nil:
 		r = &route{pair: p}
 	}
-	it := &item{route: r, raw: raw}
+	it := &item{route: r, sender: sender, raw: raw}
 	old := r.place(it)
 	more := len(raw)
 	if old != nil {
 		more -= len(old.raw)
 	}
-	if r.size+more > f.cfg.MaxQueue || f.size+more > f.cfg.MaxQueued {
+	if !f.admits(r, sender, more) {
 		return stanza.ResourceConstraint
 	}
 	s := r.stream()
@@ -85,12 +86,15 @@ func (f *Federation) queue(p pair, raw []byte) stanza.Condition {
 			return fail.reason
 		}
 	}
-	f.routes[p] = r
-	f.count(r, more)
+	if f.routes[p] != r {
+		f.addRoute(r, sender)
+	}
 	if old != nil {
+		f.count(r, old.sender, more)
 		old.raw = raw
 		return ""
 	}
+	f.count(r, sender, more)
 	r.note(it)
 	if s != nil {
 		s.out.items = append(s.out.items, it)
@@ -100,12 +104,6 @@ func (f *Federation) queue(p pair, raw []byte) stanza.Condition {
 	r.waiting = append(r.waiting, it)
 	f.openIfNeeded(r)
 	return ""
-}
-
-// count notes that more bytes wait, or fewer.
-func (f *Federation) count(r *route, n int) {
-	r.size += n
-	f.size += n
 }
 
 // openIfNeeded opens a stream for what waits.
@@ -118,7 +116,8 @@ func (f *Federation) openIfNeeded(r *route) {
 		return
 	}
 	r.opening = true
-	if !f.spawnLocked(func() { f.open(r) }) {
+	turns := f.shareOf(r.waiting[0].sender).turns
+	if !f.spawnLocked(func() { f.open(r, turns) }) {
 		r.opening = false
 		f.bounceRoute(r, stanza.RemoteServerTimeout)
 	}
@@ -156,7 +155,7 @@ func (s *link) startBidiLocked(p pair) {
 	r := f.routes[p]
 	if r == nil {
 		r = &route{pair: p}
-		f.routes[p] = r
+		f.addRoute(r, "")
 	}
 	if r.bidi != s {
 		r.bidi = s
@@ -208,7 +207,7 @@ func (f *Federation) forget(now time.Time) {
 
 func (f *Federation) bounceRoute(r *route, reason stanza.Condition) {
 	for _, it := range r.waiting {
-		f.count(r, -len(it.raw))
+		f.count(r, it.sender, -len(it.raw))
 		f.bounceLocked(bounce{r.pair, it.raw, reason})
 	}
 	r.waiting, r.latest = nil, nil
@@ -218,7 +217,7 @@ func (f *Federation) bounceRoute(r *route, reason stanza.Condition) {
 // dropIfUnused forgets a route that has neither stanzas nor a stream.
 func (f *Federation) dropIfUnused(r *route) {
 	if r.size == 0 && !r.opening && !r.held && r.own == nil && r.bidi == nil && f.routes[r.pair] == r {
-		delete(f.routes, r.pair)
+		f.removeRoute(r)
 	}
 }
 

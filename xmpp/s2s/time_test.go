@@ -356,8 +356,8 @@ func TestBidiLost(t *testing.T) {
 		sa.receives(b, "1")
 		sb.mu.Lock()
 		for s := range sb.links {
-			s.out.items = append(s.out.items, &item{route: sb.routes[pair{b, a}], raw: message("x@"+b, "y@"+a, "2")}) // its writer does not know yet
-			sb.count(sb.routes[pair{b, a}], len(message("x@"+b, "y@"+a, "2")))
+			s.out.items = append(s.out.items, &item{route: sb.routes[pair{b, a}], sender: "x@" + b, raw: message("x@"+b, "y@"+a, "2")}) // its writer does not know yet
+			sb.count(sb.routes[pair{b, a}], "x@"+b, len(message("x@"+b, "y@"+a, "2")))
 			s.raw.Close()
 		}
 		sb.mu.Unlock()
@@ -376,8 +376,8 @@ func TestQueueFull(t *testing.T) {
 		sa, sb := w.server(func(cfg *Config) { cfg.MaxQueue = 1000 }, a), w.server(nil, b).onPipes("192.0.2.1:5269")
 		w.listen[sb.addr] = func(c net.Conn) { go newPeer(t, c).answer(w, 2) }
 		body := strings.Repeat("x", 400-len(message("anna@"+a+"/a", "ben@"+b, "")))
-		for range 3 {
-			sa.chat(a, b, body)
+		for _, user := range []string{"anna", "cleo", "dora"} {
+			sa.chatAs(user, a, b, body)
 		}
 		began := time.Now()
 		sa.getsBack(b, body, stanza.ResourceConstraint)
@@ -403,7 +403,7 @@ func TestAllQueuesFull(t *testing.T) {
 		for i := range 100 {
 			domain := fmt.Sprintf("d%02d.example", i)
 			w.publish(domain, "xmpp-server", 5269)
-			sa.chat(a, domain, "x")
+			sa.Send("u"+domain+"@"+a, domain, message("anna@"+a+"/a", "ben@"+domain, "x"))
 		}
 		synctest.Wait()
 		if n, want := len(sa.back), 100-5000/size; n != want {

@@ -265,8 +265,10 @@ func message(from, to, body string) []byte {
 }
 
 // chat sends a message between users of two domains.
-func (s *server) chat(from, to, body string) {
-	s.Send(from, to, message("anna@"+from+"/a", "ben@"+to, body))
+func (s *server) chat(from, to, body string) { s.chatAs("anna", from, to, body) }
+
+func (s *server) chatAs(user, from, to, body string) {
+	s.Send(user+"@"+from, to, message(user+"@"+from+"/a", "ben@"+to, body))
 }
 
 func take(t testing.TB, from chan got, what string) got {

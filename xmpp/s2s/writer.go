@@ -8,9 +8,10 @@ import (
 
 // item is what waits to be written.
 type item struct {
-	route *route // nil unless it is a stanza
-	raw   []byte
-	key   string // see route.latest; empty if nothing may take its place
+	route  *route // nil unless it is a stanza
+	sender string
+	raw    []byte
+	key    string // see route.latest; empty if nothing may take its place
 }
 
 // outbox is what waits to be written on a stream, in line. It is guarded by Federation.mu.
@@ -178,7 +179,7 @@ func (f *Federation) take(s *link, written []*item) []*item {
 	defer f.mu.Unlock()
 	for _, it := range written {
 		if it.route != nil {
-			f.count(it.route, -len(it.raw))
+			f.count(it.route, it.sender, -len(it.raw))
 			s.out.sent = true
 			s.used.Store(time.Now().Unix())
 			f.dropIfUnused(it.route)
