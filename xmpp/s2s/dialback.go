@@ -63,7 +63,7 @@ func (s *link) answerVerify(raw []byte) error {
 	if s.fed.keys.made(from, to, n.Attr("id"), n.Text) {
 		typ = "valid"
 	} else {
-		s.log.Info("s2s: somebody who is not us used our domain", "domain", to, "with", from)
+		s.note("s2s: somebody who is not us used our domain", "domain", to, "with", from)
 	}
 	return s.say(dialbackElement("verify", to, from, n.Attr("id"), typ, ""))
 }
@@ -92,11 +92,15 @@ func (s *link) claim(raw []byte) error {
 		return s.refuse(p, stanza.NotAllowed)
 	case !cfg.Allowed(from):
 		return s.refuse(p, stanza.PolicyViolation)
-	case s.isVerified(p), s.fed.verify(&s.tlsState, from) == nil: // XEP-0344 §2.2: the certificate is proof enough
+	case s.isVerified(p):
+		return s.accept(p, "")
+	case len(*s.verified.Load()) >= cfg.MaxPairs: // a certificate for *.example.org would be good for any number
+		return s.refuse(p, stanza.ResourceConstraint)
+	case s.fed.verify(&s.tlsState, from) == nil: // XEP-0344 §2.2: the certificate is proof enough
 		return s.accept(p, "certificate")
 	case cfg.RequireValidCertificates:
 		return s.refuse(p, stanza.PolicyViolation)
-	case len(*s.verified.Load()) >= cfg.MaxPairs, int(s.verifying.Load()) >= s.maxVerifying():
+	case int(s.verifying.Load()) >= s.maxVerifying():
 		return s.refuse(p, stanza.ResourceConstraint)
 	}
 	id := s.id
@@ -128,12 +132,12 @@ func (s *link) judge(p pair, id, key string) error {
 	valid, err := s.fed.askAbout(p, id, key)
 	switch {
 	case err != nil:
-		s.log.Info("s2s: a dialback key cannot be verified", "of", p.remote, "cause", err)
+		s.note("s2s: a dialback key cannot be verified", "of", p.remote, "cause", err)
 		return s.refuse(p, conditionOf(err))
 	case valid:
 		return s.accept(p, "dialback")
 	}
-	s.log.Info("s2s: a dialback key is wrong", "of", p.remote)
+	s.note("s2s: a dialback key is wrong", "of", p.remote)
 	err = s.say(dialbackElement("result", p.local, p.remote, "", "invalid", "")) // XEP-0220 §2.2.2
 	if err == nil && len(*s.verified.Load()) == 0 {
 		err = errUnproved

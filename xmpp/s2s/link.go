@@ -52,6 +52,7 @@ type link struct {
 	verified  atomic.Pointer[map[pair]bool] // from which domains the other side may send to which
 	verifying atomic.Int32                  // keys that are being asked about
 	failures  int                           // to authenticate
+	notes     atomic.Int64                  // see note
 	authentic atomic.Bool                   // somebody is verified: there is no hurry any more
 	bidi      atomic.Bool                   // stanzas go both ways (XEP-0288)
 	release   func()                        // called once when somebody is verified; nil if nobody wants to know
@@ -238,8 +239,21 @@ func (s *link) say(b []byte) error {
 	return err
 }
 
+// note writes down what the other side did that it should not have. It may do so as often as it likes: of what comes after the
+// first only the number is told, at the stream's end.
+func (s *link) note(text string, args ...any) {
+	level := slog.LevelInfo
+	if s.notes.Add(1) > 1 {
+		level = slog.LevelDebug
+	}
+	s.log.Log(s.fed.ctx, level, text, args...)
+}
+
 // trust notes that the other side may send from a domain to one of ours (XEP-0220 §2.1.2).
 func (s *link) trust(p pair, method string) {
+	if s.isVerified(p) {
+		return
+	}
 	f := s.fed
 	f.mu.Lock()
 	more := maps.Clone(*s.verified.Load())
@@ -336,6 +350,9 @@ func (s *link) teardown(reason error) {
 		s.linger(reason)
 	}
 	s.conn.Close()
+	if n := s.notes.Load(); n > 1 {
+		s.log.Info("s2s: a stream that was complained of ended", "complaints", n, "cause", reason)
+	}
 	if s.remote != "" && s.secure {
 		s.log.Debug("s2s: stream ended", "outgoing", s.outgoing, "cause", reason)
 	}
