@@ -18,7 +18,7 @@ const nsUpload = "urn:xmpp:http:upload:0"
 func (s *Server) uploadForm() *form {
 	return &form{fields: []field{
 		{typ: "hidden", name: "FORM_TYPE", values: []string{nsUpload}},
-		{name: "max-file-size", values: []string{strconv.FormatInt(s.deps.Uploads.MaxFile(), 10)}},
+		{typ: "text-single", name: "max-file-size", values: []string{strconv.FormatInt(s.deps.Uploads.MaxFile(), 10)}},
 	}}
 }
 
