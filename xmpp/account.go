@@ -104,6 +104,18 @@ func (a *account) drop(s *session) {
 // bound lists the sessions of the account; the list must not be written to.
 func (a *account) bound() []*session { return *a.sessions.Load() }
 
+// longestLost returns the session that has waited for longest for its client to come back, or nil if none does.
+func (a *account) longestLost() *session {
+	var longest *session
+	var since time.Time
+	for _, s := range a.bound() {
+		if lost, ok := s.queue.lostAt(); ok && (longest == nil || lost.Before(since)) {
+			longest, since = s, lost
+		}
+	}
+	return longest
+}
+
 // byResource returns the session of a resource, or nil.
 func (a *account) byResource(resource string) *session {
 	for _, s := range a.bound() {

@@ -23,10 +23,11 @@ type acks struct {
 	kept      unacked
 	from      uint64 // the queue's total when the counting began
 	resumable bool
-	detached  bool   // there is no connection; what is pushed is only kept
-	cut       uint64 // where in what is kept the connection was lost
-	limit     int    // bytes kept while detached
-	over      bool   // what was kept has been given to others; nothing more is acknowledged
+	detached  bool      // there is no connection; what is pushed is only kept
+	cut       uint64    // where in what is kept the connection was lost
+	lost      time.Time // when that was
+	limit     int       // bytes kept while detached
+	over      bool      // what was kept has been given to others; nothing more is acknowledged
 
 	unasked int       // stanzas since the last question
 	asked   time.Time // when the question that is open was put; zero if none is
@@ -181,8 +182,18 @@ func (q *queue) detach() {
 // cutOff notes that there is no connection any more.
 func (a *acks) cutOff() {
 	if !a.detached {
-		a.detached, a.cut = true, a.kept.end()
+		a.detached, a.cut, a.lost = true, a.kept.end(), time.Now()
 	}
+}
+
+// lostAt returns when the connection was lost; ok is false if there is one.
+func (q *queue) lostAt() (at time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.detached() {
+		return at, false
+	}
+	return q.acks.lost, true
 }
 
 // beforeCut returns the stanzas that were pushed before the connection was lost, and are kept.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -265,21 +266,47 @@ func TestUnackedGoesOnOnce(t *testing.T) {
 }
 
 func TestHibernatedSessionIsBounded(t *testing.T) {
-	w := start(t, func(c *Config) { c.MaxDetached, c.MaxResources = 4<<10, 1 })
+	w := start(t, func(c *Config) { c.MaxDetached = 4 << 10 })
 	a, b := w.must("anna", "a"), w.must("ben", "b")
 	a.manage(t)
 	a.send(t, "<presence/>")
 	a.expect(t, "<presence")
 	w.cut(a)
-	if c, err := w.login(t.Context(), "anna", "other"); err == nil {
-		t.Errorf("%s was let in beside the hibernated session", c.jid)
-	}
 	const sent = 100
 	for i := range sent {
 		b.send(t, chat("anna@example.org", fmt.Sprint("m", i)))
 	}
 	b.expectNothing(t)
 	w.eventually(func() bool { n, _, _ := w.store.CountOffline(t.Context(), anna); return n == sent })
+}
+
+// TestLostSessionMakesRoom holds that sessions whose clients are gone do not keep a user from signing in again: the one
+// that was lost first gives way, and nothing that was sent to it is lost.
+func TestLostSessionMakesRoom(t *testing.T) {
+	w := start(t, func(c *Config) { c.MaxResources = 3 })
+	w.must("anna", "connected")
+	for _, resource := range []string{"z-first", "second"} {
+		c := w.must("anna", resource)
+		c.manage(t)
+		w.cut(c)
+	}
+	w.must("ben", "b").send(t, chat("anna@example.org/z-first", "kept"))
+	w.must("anna", "third")
+	w.eventually(func() bool { n, _, _ := w.store.CountOffline(t.Context(), anna); return n == 1 })
+	var left []string
+	for _, s := range w.server.Sessions() {
+		if s.User == anna {
+			_, resource, _ := strings.Cut(s.JID, "/")
+			left = append(left, resource)
+		}
+	}
+	if slices.Sort(left); !slices.Equal(left, []string{"connected", "second", "third"}) {
+		t.Errorf("%v are left", left)
+	}
+	w.must("anna", "fourth")
+	if c, err := w.login(t.Context(), "anna", "fifth"); err == nil {
+		t.Errorf("%s was let in beside three that are connected", c.jid)
+	}
 }
 
 func TestHibernatedSessionAtShutdown(t *testing.T) {

@@ -37,14 +37,17 @@ func (s *Server) bindResource(user uc.UserID, login, requested string) (string, 
 	return requested, nil
 }
 
-// makeRoom ends the session that has the resource and waits until it has left.
+// makeRoom ends the session that has the resource, or, if the user has too many, the one that has been without a
+// connection for longest, and waits until it has left.
 func (s *Server) makeRoom(a *account, resource string) error {
 	old := a.byResource(resource)
 	if old == nil {
-		if len(a.bound()) >= s.cfg.MaxResources {
+		if len(a.bound()) < s.cfg.MaxResources {
+			return nil
+		}
+		if old = a.longestLost(); old == nil {
 			return uc.Errorf(uc.ErrUnavailable, "too many resources")
 		}
-		return nil
 	}
 	old.end(errReplaced)
 	timer := time.NewTimer(5 * time.Second)
