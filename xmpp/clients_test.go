@@ -39,7 +39,7 @@ func (w *world) slixmpp(t *testing.T, script string, more ...string) string {
 
 func TestSlixmpp(t *testing.T) {
 	w := start(t)
-	w.changeSales(func(r *uc.Role, _ *uc.Directory) { r.Users = []uc.UserID{anna, ben} })
+	w.changeSales(func(r *uc.Role, _ *uc.Directory) { r.Users, r.Teams = []uc.UserID{anna, ben}, []uc.TeamID{teamSupport} })
 	if said := w.slixmpp(t, "colleagues.py"); said != "done" {
 		t.Errorf("it said %q, want done", said)
 	}

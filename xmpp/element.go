@@ -61,6 +61,14 @@ func (e *element) text(name, text string) *element {
 	return e.start(name).open().chars(text).close(name)
 }
 
+// textIf adds a child that holds text, unless that is empty.
+func (e *element) textIf(name, text string) *element {
+	if text == "" {
+		return e
+	}
+	return e.text(name, text)
+}
+
 // chars adds text.
 func (e *element) chars(text string) *element {
 	e.open()

@@ -52,6 +52,9 @@ func (q *nodeRequest) conceal(err error) error {
 
 // pubsubGet answers questions about nodes (XEP-0060 §5.6, §5.7, §6.5).
 func (r *request) pubsubGet() error {
+	if team, ok := r.teamAsked(); ok {
+		return r.pubsubGetTeam(team)
+	}
 	q, err := r.nodeRequest()
 	if err != nil {
 		return err
@@ -110,14 +113,16 @@ func (q *nodeRequest) readable() (*pubsub.Node, error) {
 // items answers with items of a node (XEP-0060 §6.5).
 func (q *nodeRequest) items() error {
 	if q.node == nsProfiles && q.who.Owner {
-		e := newElement("pubsub").attr("xmlns", nsPubsub).start("items").attr("node", q.node)
-		appendPubsubItem(e, profilesItem, "", q.server.profileList(q.owner))
-		return q.reply(e.close("items").close("pubsub").bytes())
+		return q.replyItem(q.node, profilesItem, q.server.profileList(q.owner))
 	}
 	if q.node == nsReach && q.server.mayReadReach(q.owner, q.from) {
-		e := newElement("pubsub").attr("xmlns", nsPubsub).start("items").attr("node", q.node)
-		appendPubsubItem(e, reachItem, "", q.server.reach(q.owner))
-		return q.reply(e.close("items").close("pubsub").bytes())
+		return q.replyItem(q.node, reachItem, q.server.reach(q.owner))
+	}
+	switch card, err := q.card4(); {
+	case err != nil:
+		return err
+	case card != nil:
+		return q.replyItem(q.node, vcard4Item, card)
 	}
 	query, err := q.readQuery()
 	if err != nil {

@@ -3,7 +3,6 @@ package xmpp
 import (
 	"mellium.im/xmpp/stanza"
 
-	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -12,9 +11,13 @@ const nsVCard = "vcard-temp"
 // maxVCard bounds a stored vCard, picture included.
 const maxVCard = 128 << 10
 
-// vcardGet answers with the user's own vCard, or one made from the directory (XEP-0054 §3.1, §3.3).
+// vcardGet answers with the user's own vCard, or one made from the directory; a team's is always made
+// (XEP-0054 §3.1, §3.3). Who may not know a user or a team learns no more than of an address that is nobody's.
 func (r *request) vcardGet() error {
-	if r.to.account == nil {
+	if team, ok := r.teamAsked(); ok {
+		return r.reply(r.server.teamCard(team, r.from.account).temp())
+	}
+	if r.to.account == nil || !r.server.mayKnow(r.from.account, r.to.account) {
 		return errServiceUnavailable
 	}
 	stored, err := r.server.deps.Store.VCard(r.server.ctx, r.to.account.user)
@@ -22,28 +25,13 @@ func (r *request) vcardGet() error {
 		return err
 	}
 	if stored == nil {
-		stored = defaultVCard(r.server.groups.Load().dir.Users.Get(r.to.account.user))
+		stored = r.server.userCard(r.to.account).temp()
 	}
 	card, err := r.server.withPhoto(r.to.account, r.from.account, stored)
 	if err != nil {
 		return err
 	}
 	return r.reply(card)
-}
-
-func defaultVCard(u *uc.User) []byte {
-	e := newElement("vCard").attr("xmlns", nsVCard)
-	if u == nil {
-		return e.close("vCard").bytes()
-	}
-	e.text("FN", u.Name).text("NICKNAME", u.Login)
-	if u.Ext != "" {
-		e.start("TEL").start("WORK").close("").start("VOICE").close("").text("NUMBER", u.Ext).close("TEL")
-	}
-	if u.Email != "" {
-		e.start("EMAIL").start("INTERNET").close("").start("WORK").close("").text("USERID", u.Email).close("EMAIL")
-	}
-	return e.close("vCard").bytes()
 }
 
 // vcardSet stores the user's own vCard (XEP-0054 §3.2).

@@ -65,6 +65,10 @@ async def main(host, port, certificate):
 
     card = await ben["xep_0054"].get_vcard("anna@example.org")
     assert card["vcard_temp"]["FN"] == "Anna Arendt", card
+    assert ben.client_roster["team-40@example.org"]["name"] == "Support"
+    team = (await ben["xep_0054"].get_vcard("team-40@example.org"))["vcard_temp"]
+    assert team["FN"] == "Support" and team["DESC"] == "Members: Anna Arendt, Ben Bauer", team
+    assert [n["NUMBER"] for n in team["telephone_numbers"]] == ["40"], team
     version = await ben["xep_0092"].get_version("example.org")
     assert version["software_version"]["name"] == "Rolecall", version
     assert await ben["xep_0199"].ping("example.org") is not None
