@@ -80,18 +80,25 @@ func (s *commandSessions) put(id, client, node string, p *page, now time.Time) (
 	return id, nil
 }
 
-// room drops what has expired and reports whether the client may run one more command.
+// room drops what has expired, and of a client that has too many commands waiting the one that has waited longest: many
+// clients close a form without a word. It reports whether there is room for one more.
 func (s *commandSessions) room(client string, now time.Time) bool {
-	own := 0
+	own, longest := 0, ""
 	for id, c := range s.byID {
 		switch {
 		case now.After(c.expires):
 			delete(s.byID, id)
 		case c.client == client:
 			own++
+			if longest == "" || c.expires.Before(s.byID[longest].expires) {
+				longest = id
+			}
 		}
 	}
-	return own < maxCommandsOfClient && len(s.byID) < maxCommands
+	if own >= maxCommandsOfClient {
+		delete(s.byID, longest)
+	}
+	return len(s.byID) < maxCommands
 }
 
 // get returns a command that waits, or the error of XEP-0050 §4.4.

@@ -96,13 +96,15 @@ func TestCommandSessions(t *testing.T) {
 				t.Errorf("%+v: %v", c, err)
 			}
 		}
-		for range maxCommandsOfClient - 1 {
-			if _, err := s.put("", "anna@x/a", "node", p, time.Now()); err != nil {
+		first := id
+		for range maxCommandsOfClient { // the first makes room for the last
+			time.Sleep(time.Second)
+			if id, err = s.put("", "anna@x/a", "node", p, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.put("", "anna@x/a", "node", p, time.Now()); err == nil {
-			t.Error("a client may keep any number of commands waiting")
+		if _, err := s.get(first, "anna@x/a", "node", time.Now()); err == nil || len(s.byID) != maxCommandsOfClient {
+			t.Errorf("a client may keep any number of commands waiting: %d", len(s.byID))
 		}
 		if _, err := s.put("", "ben@x/b", "node", p, time.Now()); err != nil {
 			t.Error("one client keeps another from its commands")
