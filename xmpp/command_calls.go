@@ -79,7 +79,7 @@ func chooseCall(c *call, title string, calls []uc.Call, more ...field) *page {
 		}
 	}
 	if len(choice.options) == 0 {
-		return &page{note: "There is no such call."}
+		return &page{note: "There is no call to do this with."}
 	}
 	return &page{last: true, form: &form{title: title, fields: append([]field{choice}, more...)}}
 }

@@ -122,8 +122,8 @@ func applyWorkplace(c *call, in values) (*page, error) {
 		return finish(c.server.deps.Switches.UnsetWorkplace(c.ctx, c.by(), c.whom.ID))
 	}
 	loc := uc.LocationID(id)
-	if ok, why := c.dir.MayUseLocation(c.whom.ID, loc); !ok {
-		return nil, uc.FieldError(uc.ErrForbidden, "location", "%s", why)
+	if ok, _ := c.dir.MayUseLocation(c.whom.ID, loc); !ok {
+		return nil, uc.FieldError(uc.ErrForbidden, "location", "this workplace is not offered") // nor told whether there is one
 	}
 	return finish(c.server.deps.Switches.SetWorkplace(c.ctx, c.by(), c.whom.ID, loc))
 }
@@ -165,6 +165,9 @@ func applyTeams(c *call, in values) (*page, error) {
 		return nil, badCommand("bad-payload")
 	}
 	team, sw := uc.TeamID(id), c.server.deps.Switches
+	if team != 0 && !slices.ContainsFunc(c.dir.Memberships(c.whom.ID), func(m *uc.Member) bool { return m.Team == team }) {
+		return nil, uc.FieldError(uc.ErrForbidden, "team", "this team is not offered") // nor told whether there is one
+	}
 	switch in.one("action") {
 	case "login":
 		return finish(sw.TeamLogin(c.ctx, c.by(), c.whom.ID, team))

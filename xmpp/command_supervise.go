@@ -20,6 +20,11 @@ func supervises(c *call) bool { return c.dir.HasType(c.user.ID, uc.TypeSuperviso
 // superviseOne reports whether the user may steer somebody.
 func superviseOne(c *call, whom uc.UserID) bool { return c.dir.MaySupervise(c.user.ID, whom) }
 
+// superviseAgent is superviseOne for somebody who is in a team.
+func superviseAgent(c *call, whom uc.UserID) bool {
+	return superviseOne(c, whom) && len(c.dir.Memberships(whom)) > 0
+}
+
 // redirects reports whether the user may set forwardings of others.
 func redirects(c *call) bool { return supervises(c) || c.dir.HasType(c.user.ID, uc.TypeRedirectGroup) }
 
@@ -40,6 +45,9 @@ func ofOther(title string, may func(*call, uc.UserID) bool, begin func(*call) (*
 			}
 		}
 		slices.SortFunc(who.options, func(a, b option) int { return cmp.Or(cmp.Compare(a.label, b.label), cmp.Compare(a.value, b.value)) })
+		if len(who.options) == 0 {
+			return &page{note: "There is nobody for whom you can do this."}, nil
+		}
 		if len(who.options) > maxListed {
 			who.typ, who.label, who.options = "text-single", "Login name", nil
 		}

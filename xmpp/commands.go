@@ -24,7 +24,7 @@ var commands = append([]command{
 	{commandPrefix + "dial", "Dial", hasPhones, dialFor},
 	{commandPrefix + "transfer", "Transfer my call", hasPhones, transferOwn},
 	{commandPrefix + "supervise-profile", "Switch profile of…", supervises, ofOther("Switch profile of…", superviseOne, switchProfile)},
-	{commandPrefix + "supervise-team", "Teams of…", supervises, ofOther("Teams of…", superviseOne, teams)},
+	{commandPrefix + "supervise-team", "Teams of…", supervises, ofOther("Teams of…", superviseAgent, teams)},
 	{commandPrefix + "supervise-workplace", "Workplace of…", supervises, ofOther("Workplace of…", superviseOne, workplace)},
 	{commandPrefix + "supervise-redirect", "Redirect of…", redirects, ofOther("Redirect of…", redirectOne, redirect)},
 	{commandPrefix + "supervise-calls", "Calls and teams", supervisesCalls, superviseCalls},

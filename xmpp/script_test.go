@@ -175,6 +175,13 @@ var deeds = []struct {
 		w.change(uc.ChangeSet{Put: uc.Tables{UserStates: []uc.UserState{{User: carl, Workplace: 1}}}})
 		return nil
 	}},
+	{regexp.MustCompile(`^there are a team and a workplace for ben alone$`), func(w *world, _ []string) error {
+		w.change(uc.ChangeSet{Put: uc.Tables{
+			Teams: []uc.Team{{ID: 4, Name: "Board", Ext: "41"}}, Members: []uc.Member{{ID: 3, Team: 4, User: ben, Static: true}},
+			Locations: []uc.Location{{ID: 2, Name: "Vault", Users: []uc.UserID{ben}}},
+		}})
+		return nil
+	}},
 	{regexp.MustCompile(`^(\w+) may redirect others$`), func(w *world, args []string) error {
 		id := w.dir.Load().UserByLogin(args[0]).ID
 		w.change(uc.ChangeSet{Put: uc.Tables{Roles: []uc.Role{{ID: 9, Title: "Desk", Types: []uc.RoleType{uc.TypeRedirectGroup}, Users: []uc.UserID{id}}}}})
