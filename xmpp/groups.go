@@ -131,16 +131,15 @@ func (g *groups) userContact(id uc.UserID) contact {
 	return contact{user: id, bare: u.Login + "@" + g.domain, name: cmp.Or(u.Name, u.Login)}
 }
 
-const teamPrefix = "team-"
-
+// teamContact is a team at the address of its extension. One without has that of its number with a zero before it, as no
+// extension begins.
 func (g *groups) teamContact(id uc.TeamID) contact {
 	t := g.dir.Teams.Get(id)
-	local := cmp.Or(t.Ext, strconv.FormatInt(int64(id), 10))
-	return contact{team: id, bare: teamPrefix + local + "@" + g.domain, name: t.Name}
+	local := cmp.Or(t.Ext, "0"+strconv.FormatInt(int64(id), 10))
+	return contact{team: id, bare: uc.TeamPrefix + local + "@" + g.domain, name: t.Name}
 }
 
-// find returns the user or team that a canonical bare address belongs to. A user whose login looks like
-// a team's address has it.
+// find returns the user or team that a canonical bare address belongs to.
 func (g *groups) find(bare string) (contact, bool) {
 	local, domain, ok := strings.Cut(bare, "@")
 	if !ok || domain != g.domain {
@@ -149,15 +148,16 @@ func (g *groups) find(bare string) (contact, bool) {
 	if u := g.dir.UserByLogin(local); u != nil {
 		return g.userContact(u.ID), true
 	}
-	name, ok := strings.CutPrefix(local, teamPrefix)
+	name, ok := strings.CutPrefix(local, uc.TeamPrefix)
 	if !ok {
 		return contact{}, false
 	}
 	if t, ok := g.dir.ByExt(name); ok && t.Team != 0 {
 		return g.teamContact(t.Team), true
 	}
-	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
-		if t := g.dir.Teams.Get(uc.TeamID(id)); t != nil && t.Ext == "" {
+	if number, ok := strings.CutPrefix(name, "0"); ok {
+		id, err := strconv.ParseInt(number, 10, 64)
+		if t := g.dir.Teams.Get(uc.TeamID(id)); err == nil && t != nil && g.teamContact(t.ID).bare == bare {
 			return g.teamContact(t.ID), true
 		}
 	}

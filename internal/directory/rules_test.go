@@ -47,6 +47,7 @@ func TestUserRules(t *testing.T) {
 		{"digit first", func(u *uc.NewUser) { u.Login = "1new" }, uc.ErrInvalid, "login"},
 		{"at sign", func(u *uc.NewUser) { u.Login = "new@x" }, uc.ErrInvalid, "login"},
 		{"no login", func(u *uc.NewUser) { u.Login = "" }, uc.ErrInvalid, "login"},
+		{"a team's address", func(u *uc.NewUser) { u.Login = "team-40" }, uc.ErrInvalid, "login"},
 		{"login taken", func(u *uc.NewUser) { u.Login = "anna" }, uc.ErrConflict, "login"},
 		{"no name", func(u *uc.NewUser) { u.Name = "  " }, uc.ErrInvalid, "name"},
 		{"control character", func(u *uc.NewUser) { u.Name = "a\x01b" }, uc.ErrInvalid, "name"},

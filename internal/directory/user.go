@@ -93,6 +93,7 @@ func (e *edit) checkUser(u *uc.User) error {
 		"%q is not a login name: lower-case letters, digits, \".\", \"_\" and \"-\", beginning with a letter", u.Login)
 	other := e.dir.UserByLogin(u.Login)
 	c.free(other == nil || other.ID == u.ID, "login", "there is a user %s already", u.Login)
+	c.that(other != nil || !uc.IsTeamLogin(u.Login), "login", "%q is kept for teams: it is how their chat addresses begin", u.Login)
 	c.name("name", &u.Name)
 	u.Auth, u.Voicemail = cmp.Or(u.Auth, uc.AuthLocal), cmp.Or(u.Voicemail, uc.VoicemailOff)
 	oneOf(&c, "auth", u.Auth, uc.AuthLocal, uc.AuthLDAP, uc.AuthNone)

@@ -1,6 +1,9 @@
 package uc
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Auth says where a user's password is checked.
 type Auth string
@@ -90,6 +93,15 @@ type User struct {
 	TeamsID            string       `json:"teamsID,omitempty"` // Entra object id, for Microsoft Graph
 	TeamsUPN           string       `json:"teamsUPN,omitempty"`
 	ClientDND          bool         `json:"clientDND"` // a chat client's "do not disturb" switches to DND and back
+}
+
+// TeamPrefix begins the localpart of a team's XMPP address; what follows are digits.
+const TeamPrefix = "team-"
+
+// IsTeamLogin reports whether a login name could be the localpart of a team's address, which is why no user gets it.
+func IsTeamLogin(login string) bool {
+	digits, ok := strings.CutPrefix(login, TeamPrefix)
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // UserState holds a user's live switches that are no rows of their own. Its id is the user's.

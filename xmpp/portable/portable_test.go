@@ -269,7 +269,7 @@ func TestRefused(t *testing.T) {
 		"<server-data/>":       {"begins with server-data"},
 		"<!DOCTYPE a><x/>":     {"document type"},
 		around("<user name='"): {"line 1"},
-		around("<user name='Anna'/><user name='ben'/><user name='ben'/><user/>"):                                                       {`user Anna: "Anna" cannot be`, "user ben: stands in the file twice", `user : ""`},
+		around("<user name='Anna'/><user name='ben'/><user name='ben'/><user/><user name='team-40'/>"):                                 {`user Anna: "Anna" cannot be`, "user ben: stands in the file twice", `user : ""`, `"team-40" is kept`},
 		"<server-data xmlns='urn:xmpp:pie:0'><host jid='example.net'/></server-data>":                                                  {"about example.net"},
 		"<server-data xmlns='urn:xmpp:pie:0'><include xmlns='http://www.w3.org/2001/XInclude' href='x'/></server-data>":                {"made of several"},
 		user("<query xmlns='jabber:iq:roster'><item jid='a@b' subscription='all'/></query>"):                                           {`user anna: contact a@b: "all"`},

@@ -181,6 +181,8 @@ func (r *reader) user(start xml.StartElement) error {
 	switch {
 	case !loginForm.MatchString(u.Login):
 		problem("%q cannot be a login name here", u.Login)
+	case uc.IsTeamLogin(u.Login):
+		problem("%q is kept for teams", u.Login)
 	case r.seen[u.Login]:
 		problem("stands in the file twice")
 	}
