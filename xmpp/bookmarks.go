@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ type mirrored struct {
 // mirrorBookmarks adds to the change of a node that holds bookmarks what changes in the other; nil if nothing
 // does. pep.mu is held.
 func (s *Server) mirrorBookmarks(owner *account, node string, put []newItem, gone []string, change *uc.PubsubChange) (*mirrored, error) {
-	if node != nsBookmarks && node != nsStorage {
+	if node != nsBookmarks && node != nsStorage || len(put) == 0 && len(gone) == 0 {
 		return nil, nil
 	}
 	was, err := s.storageOf(owner)
@@ -43,7 +44,9 @@ func (s *Server) mirrorBookmarks(owner *account, node string, put []newItem, gon
 	}
 	m := &mirrored{}
 	if node == nsBookmarks {
-		m.toStorage(was, put, gone)
+		if err := m.toStorage(was, put, gone, s.cfg.Pubsub.Payload); err != nil {
+			return nil, err
+		}
 	} else if err := s.toBookmarks(m, owner, was, put); err != nil {
 		return nil, err
 	}
@@ -116,14 +119,17 @@ func parseStorage(xml []byte) *scan.Node {
 	return &scan.Node{Name: "storage", NS: nsStorage}
 }
 
-// toStorage takes changed items over into the list.
-func (m *mirrored) toStorage(list *scan.Node, put []newItem, gone []string) {
+// toStorage takes changed items over into the list, which must not grow beyond limit.
+func (m *mirrored) toStorage(list *scan.Node, put []newItem, gone []string, limit int) error {
 	before := list.AppendXML(nil, nsNone)
-	for _, id := range gone {
-		if at := indexOfBookmark(list, id); at >= 0 {
-			list.Nodes = slices.Delete(list.Nodes, at, at+1)
+	if len(gone) > 0 {
+		dropped := make(map[string]bool, len(gone))
+		for _, id := range gone {
+			dropped[canonicalRoom(id)] = true
 		}
+		list.Nodes = slices.DeleteFunc(list.Nodes, func(c *scan.Node) bool { room := roomOf(c); return room != "" && dropped[room] })
 	}
+	at := roomsIn(list)
 	for _, it := range put {
 		n, err := scan.Parse(it.payload)
 		room := canonicalRoom(it.id)
@@ -132,15 +138,21 @@ func (m *mirrored) toStorage(list *scan.Node, put []newItem, gone []string) {
 		}
 		c := bookmark(nsStorage, n)
 		c.Attrs = append([]scan.Attr{{Name: "jid", Value: room}}, c.Attrs...)
-		if at := indexOfBookmark(list, room); at >= 0 {
-			list.Nodes[at] = c
-		} else {
-			list.Nodes = append(list.Nodes, c)
+		if i, ok := at[room]; ok {
+			list.Nodes[i] = c
+			continue
 		}
+		at[room] = len(list.Nodes)
+		list.Nodes = append(list.Nodes, c)
 	}
-	if after := list.AppendXML(nil, nsNone); !bytes.Equal(before, after) {
+	after := list.AppendXML(nil, nsNone)
+	if len(after) > max(limit, len(before)) {
+		return pubsub.ErrTooMuch
+	}
+	if !bytes.Equal(before, after) {
 		m.put = []newItem{{storageItem, after}}
 	}
+	return nil
 }
 
 // toBookmarks takes what has changed in the list over into items. What clients keep in an item beside what the
@@ -150,13 +162,17 @@ func (s *Server) toBookmarks(m *mirrored, owner *account, was *scan.Node, put []
 	if len(put) > 0 {
 		is = parseStorage(put[len(put)-1].payload)
 	}
-	for _, c := range is.Nodes {
-		room := canonicalRoom(c.Attr("jid"))
-		if room == "" || c.Name != "conference" {
+	had, has := roomsIn(was), roomsIn(is)
+	if len(has) > max(len(had), s.cfg.Pubsub.Items) {
+		return pubsub.ErrTooMuch
+	}
+	for i, c := range is.Nodes {
+		room := roomOf(c)
+		if first, ok := has[room]; !ok || first != i {
 			continue
 		}
 		now := bookmark(nsBookmarks, c)
-		if at := indexOfBookmark(was, room); at >= 0 && same(now, bookmark(nsBookmarks, was.Nodes[at])) {
+		if at, ok := had[room]; ok && same(now, bookmark(nsBookmarks, was.Nodes[at])) {
 			continue
 		}
 		if err := s.keepExtensions(owner, room, now); err != nil {
@@ -164,8 +180,12 @@ func (s *Server) toBookmarks(m *mirrored, owner *account, was *scan.Node, put []
 		}
 		m.put = append(m.put, newItem{room, now.AppendXML(nil, nsNone)})
 	}
-	for _, c := range was.Nodes {
-		if room := canonicalRoom(c.Attr("jid")); room != "" && c.Name == "conference" && indexOfBookmark(is, room) < 0 {
+	for i, c := range was.Nodes {
+		room := roomOf(c)
+		if first, ok := had[room]; !ok || first != i {
+			continue
+		}
+		if _, ok := has[room]; !ok {
 			m.gone = append(m.gone, room)
 		}
 	}
@@ -219,8 +239,24 @@ func same(a, b *scan.Node) bool {
 	return bytes.Equal(a.AppendXML(nil, nsNone), b.AppendXML(nil, nsNone))
 }
 
-func indexOfBookmark(list *scan.Node, room string) int {
-	return slices.IndexFunc(list.Nodes, func(c *scan.Node) bool { return c.Name == "conference" && canonicalRoom(c.Attr("jid")) == room })
+// roomsIn returns where in a list the bookmark of each room is; the first, if there are several.
+func roomsIn(list *scan.Node) map[string]int {
+	at := make(map[string]int, len(list.Nodes))
+	for i, c := range list.Nodes {
+		room := roomOf(c)
+		if _, had := at[room]; !had && room != "" {
+			at[room] = i
+		}
+	}
+	return at
+}
+
+// roomOf returns the address of the room of a bookmark in a list, or "".
+func roomOf(c *scan.Node) string {
+	if c.Name != "conference" {
+		return ""
+	}
+	return canonicalRoom(c.Attr("jid"))
 }
 
 // canonicalRoom returns the address of a room in its normal form, or "".
@@ -247,8 +283,9 @@ func (s *Server) unifyBookmarks(owner *account) error {
 		return err
 	}
 	old := parseStorage(private)
+	at := roomsIn(list)
 	for _, c := range old.Nodes {
-		if c.Name != "conference" || indexOfBookmark(list, canonicalRoom(c.Attr("jid"))) < 0 {
+		if _, had := at[roomOf(c)]; !had {
 			list.Nodes = append(list.Nodes, c)
 		}
 	}
@@ -283,11 +320,16 @@ func (s *Server) storeUnified(owner *account, list *scan.Node) error {
 		return err
 	}
 	var whole mirrored
-	whole.toStorage(list, items, nil)
+	if err := whole.toStorage(list, items, nil, math.MaxInt); err != nil {
+		return err
+	}
+	kept := make(map[string]bool, len(items))
+	for _, it := range items {
+		kept[it.id] = true
+	}
 	var toItems, toList mirrored
 	for _, c := range list.Nodes {
-		room := canonicalRoom(c.Attr("jid"))
-		if c.Name == "conference" && room != "" && !slices.ContainsFunc(items, func(it newItem) bool { return it.id == room }) {
+		if room := roomOf(c); room != "" && !kept[room] {
 			toItems.put = append(toItems.put, newItem{room, bookmark(nsBookmarks, c).AppendXML(nil, nsNone)})
 		}
 	}

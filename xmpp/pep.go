@@ -230,15 +230,17 @@ func (s *Server) publish(b *batch, owner *account, who pubsub.Entity, p publicat
 			over = append(over, gone.ID)
 		}
 	}
+	var kept []newItem
 	for _, it := range p.items {
-		if _, kept := n.Find(it.id); kept {
+		if _, ok := n.Find(it.id); ok {
+			kept = append(kept, it)
 			change.PutItems = append(change.PutItems, uc.PubsubItem{Node: n.Name, ID: it.id, Publisher: p.by, At: now, Size: len(it.payload), Payload: it.payload})
 		}
 	}
 	if err := s.room(owner, n); err != nil {
 		return err
 	}
-	m, err := s.commitMirrored(owner, n, p.items, over, change)
+	m, err := s.commitMirrored(owner, n, kept, over, change)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ type Config struct {
 type Limits struct {
 	Nodes        int // of one owner
 	Items        int // of one node; what "max" means
-	Bytes        int // of all payloads of one owner
+	Bytes        int // of all payloads of one owner, and of the IDs of the items
 	Payload      int // of one item
 	Name         int // of a node or item, in bytes
 	Affiliations int // of one node

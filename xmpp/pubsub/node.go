@@ -131,11 +131,11 @@ func (n *Node) IDs() []string {
 	return list
 }
 
-// Size is the sum of the payloads.
+// Size is the sum of the payloads and of the IDs, which are in memory all the time.
 func (n *Node) Size() int {
 	size := 0
 	for i := range n.Items {
-		size += n.Items[i].Size
+		size += n.Items[i].Size + len(n.Items[i].ID)
 	}
 	return size
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -136,7 +137,7 @@ func TestItems(t *testing.T) {
 				t.Fatalf("%v gave way, want %v", got, gone)
 			}
 		}
-		if got := ids(n.Items); !slices.Equal(got, model) || n.Size() != 3*len(model) {
+		if got := ids(n.Items); !slices.Equal(got, model) || n.Size() != 3*len(model)+len(strings.Join(model, "")) {
 			t.Fatalf("items %v of %d bytes, want %v", got, n.Size(), model)
 		}
 	}
