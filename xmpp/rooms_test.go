@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func (m *memory) ChangeRooms(_ context.Context, list []uc.RoomChange) error {
 		case c.Put != nil:
 			r := *c.Put
 			if !c.Members {
-				r.Members = m.rooms[r.Name].Members
+				r.Members = changedMembers(m.rooms[r.Name].Members, c.Changed)
 			}
 			if !c.Card {
 				r.Card = m.rooms[r.Name].Card
@@ -53,6 +54,18 @@ func (m *memory) ChangeRooms(_ context.Context, list []uc.RoomChange) error {
 		m.archive = slices.DeleteFunc(m.archive, func(a uc.ArchivedMessage) bool { return c.Forget != "" && a.Room == c.Forget })
 	}
 	return nil
+}
+
+func changedMembers(list, changed []uc.RoomMember) []uc.RoomMember {
+	list = slices.Clone(list)
+	for _, c := range changed {
+		list = slices.DeleteFunc(list, func(m uc.RoomMember) bool { return m.JID == c.JID })
+		if c.Affiliation != "" {
+			list = append(list, c)
+		}
+	}
+	slices.SortFunc(list, func(a, b uc.RoomMember) int { return cmp.Compare(a.JID, b.JID) })
+	return list
 }
 
 func (m *memory) ForgetLostRooms(context.Context) error {

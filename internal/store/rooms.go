@@ -90,19 +90,29 @@ func putRoom(ctx context.Context, tx *sql.Tx, c *uc.RoomChange) error {
 			return err
 		}
 	}
-	if !c.Members {
-		return nil
+	put := c.Changed
+	if c.Members {
+		put = r.Members
+		if _, err := tx.ExecContext(ctx, `DELETE FROM room_members WHERE room = $1`, r.Name); err != nil {
+			return err
+		}
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM room_members WHERE room = $1`, r.Name); err != nil {
-		return err
-	}
-	for _, m := range r.Members {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO room_members (room, jid, affiliation, nick, reason) VALUES ($1, $2, $3, $4, $5)`,
-			roomMemberFields(&roomMember{r.Name, m})...); err != nil {
+	for _, m := range put {
+		if err := putRoomMember(ctx, tx, &roomMember{r.Name, m}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func putRoomMember(ctx context.Context, tx *sql.Tx, m *roomMember) error {
+	if m.Affiliation == "" {
+		_, err := tx.ExecContext(ctx, `DELETE FROM room_members WHERE room = $1 AND jid = $2`, m.room, m.JID)
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO room_members (room, jid, affiliation, nick, reason) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (room, jid) DO UPDATE SET affiliation = excluded.affiliation, nick = excluded.nick, reason = excluded.reason`, roomMemberFields(m)...)
+	return err
 }
 
 // ForgetLostRooms removes the archives of rooms that are not stored: of temporary ones, which ended with the

@@ -1,7 +1,6 @@
 package muc
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -39,14 +38,13 @@ func (r *Room) adminGet(in *In) error {
 	if !r.mayList(in.Bare, want) {
 		return errForbidden
 	}
-	for _, bare := range slices.Sorted(maps.Keys(r.people)) {
-		if p := r.people[bare]; p.affiliation == want {
-			one := elem(nsAdmin, "item", "affiliation", want.String(), "jid", bare, "nick", p.nick)
-			if p.reason != "" {
-				with(one, text(nsAdmin, "reason", p.reason))
-			}
-			with(query, one)
+	for _, bare := range r.listed(want) {
+		p := r.people[bare]
+		one := elem(nsAdmin, "item", "affiliation", want.String(), "jid", bare, "nick", p.nick)
+		if p.reason != "" {
+			with(one, text(nsAdmin, "reason", p.reason))
 		}
+		with(query, one)
 	}
 	return r.reply(in, query)
 }
@@ -90,6 +88,9 @@ func (r *Room) adminSet(in *In) error {
 	}
 	if err := r.checkTogether(changes); err != nil {
 		return err
+	}
+	if !r.takeMany(in.Bare, len(changes)) {
+		return errTooFast
 	}
 	r.affiliate(changes, r.actor(in))
 	return r.reply(in, nil)
@@ -238,20 +239,17 @@ func (r *Room) applyRole(c change, actor string) {
 // applyAffiliation changes what somebody is to the room, and with it the roles of their occupants.
 func (r *Room) applyAffiliation(c change, actor string) {
 	before := r.affiliation(c.bare)
-	if c.affiliation == unaffiliated {
-		delete(r.people, c.bare)
-	} else {
-		p := r.people[c.bare]
-		p.affiliation, p.reason = c.affiliation, c.reason
-		switch {
-		case c.affiliation == outcast:
-			p.nick = "" // §9.1: others may have it
-		case c.nick != "":
-			p.nick = c.nick
-		}
-		r.people[c.bare] = p
+	p := r.people[c.bare]
+	p.affiliation, p.reason = c.affiliation, c.reason
+	switch {
+	case c.affiliation == unaffiliated:
+		p = stranger
+	case c.affiliation == outcast:
+		p.nick = "" // §9.1: others may have it
+	case c.nick != "" && r.mayUseNick(c.bare, c.nick) == nil: // another item of the request may have taken it
+		p.nick = c.nick
 	}
-	r.changed, r.regrouped = true, true
+	r.relate(c.bare, p)
 	there := false
 	for _, o := range slices.Clone(r.order) {
 		if o.bare == c.bare {

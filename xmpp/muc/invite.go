@@ -42,8 +42,7 @@ func (r *Room) inviteOne(o *occupant, bare string, c *scan.Node) {
 		return // who was banned is not called back by an invitation
 	}
 	if r.settings.MembersOnly && r.affiliation(bare) == unaffiliated {
-		r.people[bare] = person{affiliation: member}
-		r.changed, r.regrouped = true, true
+		r.relate(bare, person{affiliation: member})
 	}
 	if len(r.invited) >= maxInvited {
 		clear(r.invited)

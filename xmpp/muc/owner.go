@@ -51,6 +51,9 @@ func (r *Room) configure(in *In, form values) error {
 	if err != nil {
 		return err
 	}
+	if !r.takeMany(in.Bare, 1+len(people)) {
+		return errTooFast
+	}
 	before := r.settings
 	fresh := r.locked
 	r.settings, r.changed, r.locked = after, true, false

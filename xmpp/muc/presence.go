@@ -282,10 +282,8 @@ func (r *Room) mayUseNick(bare, nick string) error {
 			return errConflict // §7.2.8
 		}
 	}
-	for other, p := range r.people {
-		if p.nick != "" && other != bare && (p.nick == nick || nickKey(p.nick) == key) {
-			return errConflict // §7.10
-		}
+	if owner := r.reserved[key]; owner != "" && owner != bare {
+		return errConflict // §7.10
 	}
 	return nil
 }

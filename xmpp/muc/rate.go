@@ -26,7 +26,11 @@ func (b bucket) filled(now time.Time, r Rate) bucket {
 const manyBuckets = 1024
 
 // take reports whether a user may send one more now. It goes on counting when the user leaves and comes back.
-func (r *Room) take(bare string) bool {
+func (r *Room) take(bare string) bool { return r.takeMany(bare, 1) }
+
+// takeMany is take for what costs as much as n stanzas. It may be more than there is left: the user then waits until it
+// is paid for.
+func (r *Room) takeMany(bare string, n int) bool {
 	b, known := r.rates[bare]
 	if !known {
 		b = bucket{r.limits.Rate.Burst, r.now}
@@ -39,7 +43,7 @@ func (r *Room) take(bare string) bool {
 	b = b.filled(r.now, r.limits.Rate)
 	allowed := b.tokens >= 1
 	if allowed {
-		b.tokens--
+		b.tokens -= float64(n)
 	}
 	r.rates[bare] = b
 	return allowed

@@ -35,8 +35,10 @@ func (r *Room) enrol(in *In, query *scan.Node) error {
 			return err
 		}
 	}
+	if !r.take(in.Bare) {
+		return errTooFast
+	}
 	p.nick = nick
-	r.people[in.Bare] = p
-	r.changed, r.regrouped = true, true
+	r.relate(in.Bare, p)
 	return r.reply(in, nil)
 }

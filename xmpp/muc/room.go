@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -22,11 +23,13 @@ type Room struct {
 
 	settings uc.RoomSettings
 	subject  uc.RoomSubject
-	people   map[string]person // by bare address; affiliations other than none
+	people   map[string]person // by bare address; affiliations other than none; relate changes it
+	reserved map[string]string // the key of each reserved nick (see nickKey) → whose it is, by bare address
 	hats     uc.RoomHats
 	card     []byte   // vCard; nil: none
 	photos   []string // hashes of the pictures of it
 	kept     bool     // in the store
+	unsure   bool     // a change of it could not be stored
 	archived bool     // something may be in the archive
 	locked   bool     // until its owner has configured it (XEP-0045 §10.1.1), or see accepted
 	asked    bool     // its owner has asked for the form
@@ -44,7 +47,7 @@ type Room struct {
 	now       time.Time
 	out       []Delivery
 	changed   bool            // in what is stored
-	regrouped bool            // the same: who belongs to the room
+	regrouped map[string]bool // the same: whose relation to the room, by bare address
 	recarded  bool            // the same: the vCard
 	said      []uc.RoomChange // of the archive
 	destroyed bool
@@ -83,7 +86,7 @@ type seat struct {
 func newRoom(name, domain string, now time.Time, cfg *Config) *Room {
 	return &Room{
 		name: name, address: name + "@" + domain, created: now, limits: &cfg.Limits, newID: cfg.NewID, numbers: cfg.Numbers, nameOf: cfg.OccupantID,
-		settings: defaultSettings(&cfg.Limits, cfg.Numbers != nil), people: map[string]person{}, nicks: map[string]*occupant{},
+		settings: defaultSettings(&cfg.Limits, cfg.Numbers != nil), people: map[string]person{}, reserved: map[string]string{}, nicks: map[string]*occupant{},
 		seats: map[string]*seat{}, invited: map[string]string{}, rates: map[string]bucket{},
 	}
 }
@@ -98,21 +101,58 @@ func restore(stored uc.Room, domain string, cfg *Config) *Room {
 	}
 	for _, m := range stored.Members {
 		if a, ok := affiliationOf(m.Affiliation); ok {
-			r.people[m.JID] = person{a, m.Nick, m.Reason}
+			r.relate(m.JID, person{a, m.Nick, m.Reason})
 		}
 	}
 	return r
 }
 
-// stored returns what is to be kept of the room.
+// stored returns what is to be kept of the room, but for its members.
 func (r *Room) stored() uc.Room {
 	s := uc.Room{Name: r.name, Created: r.created, Settings: r.settings, Subject: r.subject, Card: r.card}
 	s.Hats = uc.RoomHats{List: slices.Clone(r.hats.List), Worn: maps.Clone(r.hats.Worn)}
-	for _, bare := range slices.Sorted(maps.Keys(r.people)) {
-		p := r.people[bare]
-		s.Members = append(s.Members, uc.RoomMember{JID: bare, Affiliation: p.affiliation.String(), Nick: p.nick, Reason: p.reason})
-	}
 	return s
+}
+
+// storedMembers returns what is to be kept of some people's relation to the room. Of those who have none any more, only
+// the address is set.
+func (r *Room) storedMembers(bares iter.Seq[string]) (list []uc.RoomMember) {
+	for _, bare := range slices.Sorted(bares) {
+		m := uc.RoomMember{JID: bare}
+		if p, ok := r.people[bare]; ok {
+			m.Affiliation, m.Nick, m.Reason = p.affiliation.String(), p.nick, p.reason
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// stranger has no relation to a room.
+var stranger = person{affiliation: unaffiliated}
+
+// relate makes p somebody's relation to the room.
+func (r *Room) relate(bare string, p person) {
+	was, ok := r.people[bare]
+	if !ok {
+		was = stranger
+	}
+	if p == was {
+		return
+	}
+	if was.nick != "" {
+		if key := nickKey(was.nick); r.reserved[key] == bare {
+			delete(r.reserved, key)
+		}
+	}
+	if p == stranger {
+		delete(r.people, bare)
+	} else if r.people[bare] = p; p.nick != "" {
+		r.reserved[nickKey(p.nick)] = bare
+	}
+	if r.regrouped == nil {
+		r.regrouped = map[string]bool{}
+	}
+	r.changed, r.regrouped[bare] = true, true
 }
 
 // changes returns what is to be stored of what the stanza has led to.
@@ -130,8 +170,15 @@ func (r *Room) changes() []uc.RoomChange {
 	case !r.changed || r.locked:
 	case r.settings.Persistent:
 		now := r.stored()
-		list = append(list, uc.RoomChange{Put: &now, Members: r.regrouped || !r.kept, Card: r.recarded || !r.kept})
-		r.kept = true
+		whole := !r.kept || r.unsure
+		c := uc.RoomChange{Put: &now, Members: whole, Card: r.recarded || whole}
+		if whole {
+			now.Members = r.storedMembers(maps.Keys(r.people))
+		} else {
+			c.Changed = r.storedMembers(maps.Keys(r.regrouped))
+		}
+		list = append(list, c)
+		r.kept, r.unsure = true, false
 	case r.kept:
 		list = append(list, uc.RoomChange{Delete: r.name})
 		r.kept = false
@@ -142,7 +189,7 @@ func (r *Room) changes() []uc.RoomChange {
 // begin forgets what the stanza before has led to.
 func (r *Room) begin(now time.Time) {
 	r.now, r.out, r.said, r.entered, r.left = now, nil, nil, nil, nil
-	r.changed, r.regrouped, r.recarded = false, false, false
+	r.changed, r.regrouped, r.recarded = false, nil, false
 }
 
 // Handle handles a stanza and returns what it leads to. After an error nothing has changed, and the

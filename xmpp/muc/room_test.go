@@ -178,6 +178,127 @@ func TestBannedHasNoNick(t *testing.T) {
 	}
 }
 
+// enrolAs reserves a nick.
+func enrolAs(nick string) string {
+	return "<iq type='set' id='1' to='$R'><query xmlns='" + nsRegister + "'><x xmlns='jabber:x:data' type='submit'>" +
+		"<field var='FORM_TYPE'><value>" + formEnroll + "</value></field><field var='muc#register_roomnick'><value>" + nick + "</value></field></x></query></iq>"
+}
+
+// TestReservedNicks reserves nicks, gives them up and lets others have them.
+func TestReservedNicks(t *testing.T) {
+	tb := newTable(t, DefaultLimits)
+	tb.must("anna", "<iq type='set' id='1' to='$R'><query xmlns='"+nsAdmin+"'>"+
+		"<item jid='ben@example.org' affiliation='member' nick='Bee'/><item jid='carl@example.org' affiliation='member' nick='bee'/></query></iq>")
+	tb.checkInvariants("two want one nick")
+	for _, step := range []struct {
+		user, text string
+		want       error
+	}{
+		{"carl", enrolAs("BEE"), errConflict},
+		{"carl", enterAs("bee"), errConflict},
+		{"ben", enrolAs("Ben"), nil},
+		{"carl", enrolAs("BEE"), nil},
+		{"ben", enrolAs("bee"), errConflict},
+		{"carl", "<iq type='set' id='1' to='$R'><query xmlns='" + nsRegister + "'><remove/></query></iq>", nil},
+		{"ben", enrolAs("bee"), nil},
+		{"anna", adminItem("jid='ben@example.org' affiliation='none'"), nil},
+		{"carl", enrolAs("bee"), nil},
+	} {
+		if _, err := tb.does(step.user, step.text); !errors.Is(err, step.want) {
+			t.Errorf("%s sends %s: %v, want %v", step.user, step.text, err, step.want)
+		}
+		tb.checkInvariants(step.text)
+	}
+}
+
+// bigTable is a stored room with many members, who have all reserved a nick.
+func bigTable(t testing.TB, n int) *table {
+	tb := newTable(t, DefaultLimits)
+	for i := range n {
+		tb.relate(fmt.Sprintf("u%d@example.org", i), person{affiliation: member, nick: fmt.Sprintf("Nick %d", i)})
+	}
+	tb.kept, tb.settings.Persistent = true, true
+	return tb
+}
+
+// TestBigRoom: to look for a nick and to store a change costs no more where many have reserved one.
+func TestBigRoom(t *testing.T) {
+	cost := func(n int) float64 {
+		tb := bigTable(t, n)
+		return testing.AllocsPerRun(10, func() {
+			if err := tb.mayUseNick("zoe@example.org", "Zoe"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := cost(10), cost(1000); many > few {
+		t.Errorf("a nick is looked for with %v allocations, and %v among more", few, many)
+	}
+	tb := bigTable(t, 1000)
+	stored := func(user, text string) (whole, changed int) {
+		tb.must(user, text)
+		for _, c := range tb.changes() {
+			whole, changed = whole+len(c.Put.Members), changed+len(c.Changed)
+		}
+		return whole, changed
+	}
+	for _, step := range []struct {
+		user, text     string
+		whole, changed int
+	}{
+		{"u1", enrolAs("One"), 0, 1},
+		{"u1", enrolAs("One"), 0, 0},
+		{"anna", adminItem("jid='u2@example.org' affiliation='none'"), 0, 1},
+		{"anna", "<iq type='set' id='1' to='$R'><query xmlns='" + nsOwner + "'><x xmlns='jabber:x:data' type='submit'/></query></iq>", 0, 0},
+	} {
+		if whole, changed := stored(step.user, step.text); whole != step.whole || changed != step.changed {
+			t.Errorf("%s: %d and %d members are stored, want %d and %d", step.text, whole, changed, step.whole, step.changed)
+		}
+	}
+	tb.unsure = true // as after a change that could not be stored
+	if whole, _ := stored("u1", enrolAs("Uno")); whole != len(tb.people) {
+		t.Errorf("%d members are stored after one was not, want all", whole)
+	}
+}
+
+// TestFloodOfChanges: who changes a room all the time is told to wait. A change of many counts for so many.
+func TestFloodOfChanges(t *testing.T) {
+	limits := DefaultLimits
+	limits.Rate = Rate{Burst: 10, PerSecond: 1}
+	many := "<iq type='set' id='1' to='$R'><query xmlns='" + nsAdmin + "'>"
+	for i := range 30 {
+		many += fmt.Sprintf("<item jid='m%d@example.org' affiliation='member'/>", i)
+	}
+	many += "</query></iq>"
+	for name, send := range map[string]func(i int) string{
+		"nicks":        func(i int) string { return enrolAs(fmt.Sprint("n", i)) },
+		"affiliations": func(i int) string { return adminItem(fmt.Sprintf("jid='m%d@example.org' affiliation='member'", i)) },
+		"configuration": func(int) string {
+			return "<iq type='set' id='1' to='$R'><query xmlns='" + nsOwner + "'><x xmlns='jabber:x:data' type='submit'/></query></iq>"
+		},
+	} {
+		tb := newTable(t, limits)
+		for i := range 10 {
+			tb.must("anna", send(i))
+		}
+		if _, err := tb.does("anna", send(11)); !errors.Is(err, errTooFast) {
+			t.Errorf("%s: %v", name, err)
+		}
+		tb.now = tb.now.Add(time.Second)
+		tb.must("anna", send(12))
+	}
+	tb := newTable(t, limits)
+	tb.must("anna", many)
+	for range 2 {
+		tb.now = tb.now.Add(10 * time.Second)
+		if _, err := tb.does("anna", many); !errors.Is(err, errTooFast) {
+			t.Errorf("many at once: %v", err)
+		}
+	}
+	tb.now = tb.now.Add(10 * time.Second)
+	tb.must("anna", many)
+}
+
 // TestModeratorByRole is a moderator without an affiliation.
 func TestModeratorByRole(t *testing.T) {
 	tb := newTable(t, DefaultLimits)
@@ -405,7 +526,14 @@ func (tb *table) moderators() map[string]bool {
 func (tb *table) checkInvariants(when string) {
 	tb.t.Helper()
 	owners, weight, seats := 0, 0, 0
-	for _, p := range tb.people {
+	reserved := map[string]string{}
+	for bare, p := range tb.people {
+		if p.nick != "" {
+			if other := reserved[nickKey(p.nick)]; other != "" {
+				tb.t.Fatalf("%s: %s and %s have reserved %q", when, bare, other, p.nick)
+			}
+			reserved[nickKey(p.nick)] = bare
+		}
 		if p.affiliation == owner {
 			owners++
 		}
@@ -427,6 +555,9 @@ func (tb *table) checkInvariants(when string) {
 		case a >= admin && o.role != moderator:
 			tb.t.Fatalf("%s: %s is %v and %v", when, o.nick, a, o.role)
 		}
+	}
+	if !maps.Equal(reserved, tb.reserved) {
+		tb.t.Fatalf("%s: %v are reserved, and %v are found", when, reserved, tb.reserved)
 	}
 	if owners == 0 || weight != tb.weight || seats != len(tb.seats) || len(tb.nicks) != len(tb.order) {
 		tb.t.Fatalf("%s: %d owners, weight %d of %d, %d seats of %d, %d nicks of %d", when, owners, tb.weight, weight, seats, len(tb.seats), len(tb.nicks), len(tb.order))

@@ -242,7 +242,7 @@ func (s *Service) create(in *In, name string) (*lockedRoom, error) {
 		return nil, errTooMuch
 	}
 	r := newRoom(name, s.cfg.Domain, s.cfg.Now().UTC(), &s.cfg)
-	r.people[in.Bare] = person{affiliation: owner}
+	r.relate(in.Bare, person{affiliation: owner})
 	r.locked = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,12 +259,17 @@ func (s *Service) create(in *In, name string) (*lockedRoom, error) {
 
 // ownedBy counts the rooms that a user owns.
 func (s *Service) ownedBy(bare string) int {
+	s.mu.RLock()
+	all := slices.Collect(maps.Values(s.rooms))
+	s.mu.RUnlock()
 	n := 0
-	s.each(func(r *Room) {
-		if r.affiliation(bare) == owner {
+	for _, l := range all {
+		l.mu.Lock()
+		if !l.closed && l.room.affiliation(bare) == owner {
 			n++
 		}
-	})
+		l.mu.Unlock()
+	}
 	return n
 }
 
@@ -354,6 +359,7 @@ func (s *Service) release(l *lockedRoom, by string, out []Delivery, err error, f
 	users := handOver(out, func(d Delivery) { clients = append(clients, d) })
 	l.mu.Lock()
 	l.held--
+	l.room.unsure = l.room.unsure || err != nil
 	s.cfg.Held(by, clients)
 	name, added := l.room.name, l.room.added
 	l.room.added = 0
@@ -463,24 +469,37 @@ func (s *Service) Gone(full string, deliver func(Delivery)) {
 // Rename moves what belongs to a user who is renamed to the new address; without one the user is deleted,
 // so that nobody who gets the same name later inherits anything.
 func (s *Service) Rename(bare, to string) {
-	s.each(func(r *Room) {
-		p, ok := r.people[bare]
-		worn, wears := r.hats.Worn[bare]
-		if !ok && !wears {
-			return
+	for _, l := range s.all() {
+		s.renameIn(l, bare, to)
+	}
+}
+
+func (s *Service) renameIn(l *lockedRoom, bare, to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.room
+	p, ok := r.people[bare]
+	worn, wears := r.hats.Worn[bare]
+	if l.closed || !ok && !wears {
+		return
+	}
+	r.begin(s.cfg.Now().UTC())
+	r.relate(bare, stranger)
+	delete(r.hats.Worn, bare)
+	if to != "" && ok {
+		r.relate(to, p)
+	}
+	if to != "" && wears {
+		r.hats.Worn[to] = worn
+	}
+	r.changed = true
+	s.writer.put(job{changes: r.changes(), then: func(err error) {
+		if err != nil {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			r.unsure = true
 		}
-		r.begin(s.cfg.Now().UTC())
-		delete(r.people, bare)
-		delete(r.hats.Worn, bare)
-		if to != "" && ok {
-			r.people[to] = p
-		}
-		if to != "" && wears {
-			r.hats.Worn[to] = worn
-		}
-		r.changed, r.regrouped = true, true
-		s.writer.put(job{changes: r.changes()})
-	})
+	}})
 }
 
 // Shutdown tells all occupants that the service goes down (XEP-0045 §17.3 and status 332). Rooms that are

@@ -170,11 +170,12 @@ func (r *Room) configForm() *scan.Node {
 
 // listed lists who has an affiliation.
 func (r *Room) listed(want affiliation) (list []string) {
-	for _, bare := range slices.Sorted(maps.Keys(r.people)) {
-		if r.people[bare].affiliation == want {
+	for bare, p := range r.people {
+		if p.affiliation == want {
 			list = append(list, bare)
 		}
 	}
+	slices.Sort(list)
 	return list
 }
 

@@ -80,13 +80,23 @@ func (w *writer) signal() {
 }
 
 func sizeOf(changes []uc.RoomChange) (n int) {
-	for _, c := range changes {
+	for i := range changes {
+		c := &changes[i]
 		if c.Add != nil {
 			n += len(c.Add.Stanza)
+		}
+		if c.Put != nil {
+			n += len(c.Put.Card) + roomBytes + (len(c.Put.Members)+len(c.Changed))*memberBytes
 		}
 	}
 	return n
 }
+
+// About how many bytes a room takes that waits to be stored, beside its card and its members, and how many one of those.
+const (
+	roomBytes   = 1 << 10
+	memberBytes = 128
+)
 
 // after calls f when the line is stored up to a place. If it is already, after does nothing and returns false.
 func (w *writer) after(ticket uint64, f func()) bool {

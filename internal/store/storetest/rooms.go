@@ -42,6 +42,13 @@ func testRooms(t *testing.T, open func() Store) {
 	hall.Hats, hall.Card = uc.RoomHats{}, nil
 	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Card: true}}))
 	want(t, "a room without hats and card", must1(s.Rooms(ctx))(t), []uc.Room{hall})
+
+	anna, carl, dora := uc.RoomMember{JID: "anna@example.org", Affiliation: "admin", Nick: "Anna"},
+		uc.RoomMember{JID: "carl@example.org", Affiliation: "owner", Nick: "Carl", Reason: "ours"}, uc.RoomMember{JID: "dora@example.org", Affiliation: "member"}
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Changed: []uc.RoomMember{dora, anna}}}))
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Changed: []uc.RoomMember{carl, {JID: "dora@example.org"}, {JID: "nobody@example.org"}}}}))
+	hall.Members = []uc.RoomMember{anna, carl}
+	want(t, "some members changed", must1(s.Rooms(ctx))(t), []uc.Room{hall})
 }
 
 func testRoomArchive(t *testing.T, open func() Store) {
