@@ -53,7 +53,7 @@ func (r *request) search() error {
 			wanted[n.Name] = []string{n.Text}
 		}
 	}
-	found := find(r.server.groups.Load().dir, wanted)
+	found := r.server.phoneBook().find(wanted)
 	e := newElement("query").attr("xmlns", nsSearch).open()
 	if isForm {
 		r.server.foundForm(found).append(e, "result")
@@ -67,22 +67,59 @@ func (r *request) search() error {
 	return r.reply(e.close("query").bytes())
 }
 
-// find returns those whose entries hold all that is wanted, whatever its case. The first and the last name are
-// looked for anywhere in the one that is displayed.
-func find(dir *uc.Directory, wanted values) []*uc.User {
-	fits := func(text, field string) bool {
-		part := strings.ToLower(strings.Trim(wanted.one(field), "* \t\r\n")) // asterisks are a habit from elsewhere
-		return strings.Contains(strings.ToLower(text), part)
+// phoneBook is what of a directory is searched. It is made when the first one searches, not for each.
+type phoneBook struct {
+	dir     *uc.Directory
+	entries []phoneBookEntry // by name
+}
+
+// phoneBookEntry is a user with what is looked for in lower case.
+type phoneBookEntry struct {
+	user                    *uc.User
+	name, login, email, ext string
+}
+
+// phoneBook returns that of the directory as it is now.
+func (s *Server) phoneBook() *phoneBook {
+	dir := s.groups.Load().dir
+	if kept := s.phones.Load(); kept != nil && kept.dir == dir {
+		return kept
 	}
-	var found []*uc.User
+	p := newPhoneBook(dir)
+	s.phones.Store(p)
+	return p
+}
+
+func newPhoneBook(dir *uc.Directory) *phoneBook {
+	p := &phoneBook{dir: dir}
 	for _, u := range dir.Users.All() {
-		if !u.PhonebookHidden && fits(u.Name, "name") && fits(u.Name, "first") && fits(u.Name, "last") &&
-			fits(u.Login, "nick") && fits(u.Email, "email") && fits(u.Ext, "ext") {
-			found = append(found, u)
+		if !u.PhonebookHidden {
+			p.entries = append(p.entries, phoneBookEntry{u, strings.ToLower(u.Name), strings.ToLower(u.Login), strings.ToLower(u.Email), strings.ToLower(u.Ext)})
 		}
 	}
-	slices.SortFunc(found, func(a, b *uc.User) int { return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
-	return found[:min(len(found), maxFound)]
+	slices.SortFunc(p.entries, func(a, b phoneBookEntry) int {
+		return cmp.Or(strings.Compare(a.user.Name, b.user.Name), cmp.Compare(a.user.ID, b.user.ID))
+	})
+	return p
+}
+
+// find returns the first of those whose entries hold all that is wanted, whatever its case. The first and the last name
+// are looked for anywhere in the one that is displayed.
+func (p *phoneBook) find(wanted values) (found []*uc.User) {
+	part := func(field string) string {
+		return strings.ToLower(strings.Trim(wanted.one(field), "* \t\r\n")) // asterisks are a habit from elsewhere
+	}
+	name, first, last, login, email, ext := part("name"), part("first"), part("last"), part("nick"), part("email"), part("ext")
+	for i := range p.entries {
+		e := &p.entries[i]
+		if strings.Contains(e.name, name) && strings.Contains(e.name, first) && strings.Contains(e.name, last) &&
+			strings.Contains(e.login, login) && strings.Contains(e.email, email) && strings.Contains(e.ext, ext) {
+			if found = append(found, e.user); len(found) == maxFound {
+				break
+			}
+		}
+	}
+	return found
 }
 
 // foundForm is the answer to who has sent a form.

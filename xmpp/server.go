@@ -40,6 +40,7 @@ type Server struct {
 	numbers    atomic.Uint64 // of sessions
 	commands   *commandSessions
 	caps       *capsCache
+	phones     atomic.Pointer[phoneBook] // as last searched
 	publishers publishers
 	gate       *admission.Gate
 	flushers   flushers
