@@ -24,6 +24,12 @@ const (
 	boshLinger     = 30 * time.Second  // how long the reason of an end is kept for the client
 )
 
+// The limits of what clients may cause that send more than they should.
+const (
+	maxLingering = 1000 // sessions that are over, of which the reason is kept
+	maxReading   = 4    // requests of one session that are being read and are bigger than before login; some may be of connections that broke
+)
+
 // BOSHOptions say what BOSH sessions may take. Sizes and times must be set.
 type BOSHOptions struct {
 	MaxBody     int           // bytes of a request; see also BOSHConn.SetLimit
@@ -36,8 +42,15 @@ type BOSH struct {
 	opts  BOSHOptions
 	begin func(*http.Request, *BOSHConn) error
 
-	mu       sync.Mutex
-	sessions map[string]*BOSHConn
+	mu        sync.Mutex
+	sessions  map[string]*BOSHConn
+	lingering []lingering // the oldest first
+}
+
+// lingering is a session that is over.
+type lingering struct {
+	sid  string
+	drop *time.Timer
 }
 
 // NewBOSH makes the handler. begin takes the connection of a new session, and must not block; an error is why
@@ -108,7 +121,8 @@ func (h *BOSH) read(w http.ResponseWriter, r *http.Request) (raw []byte, err err
 	}
 	limit := h.opts.MaxBody
 	if c := h.session(sidOf(raw)); c != nil {
-		limit = c.maxBody()
+		limit = c.beginReading(limit)
+		defer c.endReading()
 	}
 	rest, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(max(0, limit-len(raw)))))
 	if err == nil && len(raw) > limit {
@@ -140,10 +154,24 @@ func (h *BOSH) session(sid string) *BOSHConn {
 	return h.sessions[sid]
 }
 
-func (h *BOSH) drop(sid string) {
+// linger keeps a session that is over for a while, as long as there are not too many of them.
+func (h *BOSH) linger(sid string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.sessions, sid)
+	h.lingering = append(h.lingering, lingering{sid, time.AfterFunc(boshLinger, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.sessions, sid)
+		for len(h.lingering) > 0 && h.sessions[h.lingering[0].sid] == nil {
+			h.lingering = h.lingering[1:]
+		}
+	})})
+	if len(h.lingering) > maxLingering {
+		oldest := h.lingering[0]
+		h.lingering = h.lingering[1:]
+		oldest.drop.Stop()
+		delete(h.sessions, oldest.sid)
+	}
 }
 
 // create begins a session (XEP-0124 §7).
@@ -153,13 +181,17 @@ func (h *BOSH) create(w http.ResponseWriter, r *http.Request, b *boshBody) {
 		return
 	}
 	c := newBOSHConn(h, rand.Text(), b)
-	if err := h.begin(r, c); err != nil {
-		h.refuse(w, http.StatusServiceUnavailable, "undefined-condition")
-		return
-	}
 	h.mu.Lock()
 	h.sessions[c.sid] = c
 	h.mu.Unlock()
+	if err := h.begin(r, c); err != nil {
+		c.idle.Stop()
+		h.mu.Lock()
+		delete(h.sessions, c.sid)
+		h.mu.Unlock()
+		h.refuse(w, http.StatusServiceUnavailable, "undefined-condition")
+		return
+	}
 	c.serve(w, r, b)
 }
 
@@ -200,6 +232,7 @@ type BOSHConn struct {
 
 	mu       sync.Mutex
 	limit    int
+	reading  int           // requests that are being read, but for small ones
 	changed  chan struct{} // closed, and made anew, when something below has changed
 	last     uint64        // all requests up to this one have been taken
 	early    map[uint64]*boshBody
@@ -263,10 +296,20 @@ func (c *BOSHConn) SetLimit(n int) {
 	c.limit = 4 * n
 }
 
-func (c *BOSHConn) maxBody() int {
+// beginReading returns how big a request may be that turns out to be bigger than small; endReading follows.
+func (c *BOSHConn) beginReading(small int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.reading++; c.reading > maxReading {
+		return small
+	}
 	return c.limit
+}
+
+func (c *BOSHConn) endReading() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading--
 }
 
 // requests is how many requests a client may have open (XEP-0124 §7.2).
@@ -323,6 +366,7 @@ func (c *BOSHConn) leave(q *boshRequest) {
 			c.held = append(c.held[:i:i], c.held[i+1:]...)
 		}
 	}
+	q.stop()
 	c.settle()
 }
 
@@ -353,9 +397,23 @@ func (c *BOSHConn) take(q *boshRequest, b *boshBody) {
 		c.takeEarly()
 	}
 	c.settle()
+	if c.failure == nil && c.overactive(b) {
+		c.failLocked(&scan.Error{Condition: scan.PolicyViolation, Text: "too many requests at once"}, "policy-violation") // XEP-0124 §11
+		c.settle()
+	}
 	if c.failure != nil {
 		c.answerLate(q)
 	}
+}
+
+// overactive reports whether more requests wait than a client may have open (XEP-0124 §11). To pause or to end the session
+// it may send one more. Without that there would be no end to what it can send while the server is behind.
+func (c *BOSHConn) overactive(b *boshBody) bool {
+	most := int(c.requests())
+	if b.pause > 0 || b.typ == "terminate" {
+		most++
+	}
+	return len(c.held) > most
 }
 
 // answerLate answers a request that is not held when the session has failed.
@@ -701,9 +759,10 @@ func (c *BOSHConn) Close() error {
 	c.closed, c.ended, c.out, c.in = true, true, nil, nil
 	c.settle()
 	clear(c.answers)
+	clear(c.early)
 	c.idle.Stop()
 	c.signal()
-	time.AfterFunc(boshLinger, func() { c.bosh.drop(c.sid) })
+	c.bosh.linger(c.sid)
 	return nil
 }
 

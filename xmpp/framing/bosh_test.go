@@ -11,11 +11,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
@@ -260,6 +262,116 @@ func TestBOSHBackPressure(t *testing.T) {
 		synctest.Wait()
 		w.want("when it has read", two, "<body/>")
 	})
+}
+
+// TestBOSHOveractive sends on while the server does not read: more requests than there may be end the session. One more
+// may pause or end it.
+func TestBOSHOveractive(t *testing.T) {
+	stanza := "<message>" + strings.Repeat("x", 700) + "</message>"
+	for attrs, want := range map[string]string{
+		"":                 "<body type='terminate' condition='policy-violation'/>",
+		"type='terminate'": "",
+		"pause='10'":       "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newBOSHWorld(t)
+			w.open("hold='1'")
+			defer w.conn.Close()
+			two, three := w.ask(t.Context(), w.body(2, "", stanza)), w.ask(t.Context(), w.body(3, "", stanza))
+			four := w.ask(t.Context(), w.body(4, attrs, ""))
+			if want == "" {
+				w.none(four)
+				return
+			}
+			for _, answer := range []chan string{two, three, four} {
+				w.want("one too many", answer, want)
+			}
+			five := w.ask(t.Context(), w.body(5, "", stanza))
+			w.want("afterwards", five, want)
+			w.read()
+			if _, err := w.conn.Read(make([]byte, 4096)); err == nil {
+				t.Error("the session goes on")
+			}
+		})
+	}
+}
+
+// TestBOSHBigRequestsAtOnce begins big requests and does not end them: a session may do so a few times.
+func TestBOSHBigRequestsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBOSHWorld(t)
+		w.open("hold='1'")
+		defer w.conn.Close()
+		w.conn.SetLimit(1 << 20)
+		ask := func(body io.Reader) chan int {
+			status := make(chan int, 1)
+			go func() {
+				rec := httptest.NewRecorder()
+				w.bosh.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/http-bind", body))
+				status <- rec.Code
+			}()
+			synctest.Wait()
+			return status
+		}
+		begun := w.body(2, "", "<a>"+strings.Repeat("x", 5000)+"</a>")
+		var open []*io.PipeWriter
+		var slow []chan int
+		for range maxReading {
+			r, in := io.Pipe()
+			slow = append(slow, ask(r))
+			if _, err := in.Write([]byte(begun[:2000])); err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, in)
+		}
+		synctest.Wait()
+		select {
+		case status := <-ask(strings.NewReader(begun)):
+			if status != http.StatusRequestEntityTooLarge {
+				t.Errorf("one more is answered with %d", status)
+			}
+		default:
+			t.Error("one more is read")
+		}
+		for i, in := range open {
+			in.CloseWithError(io.ErrUnexpectedEOF)
+			<-slow[i]
+		}
+		w.ask(t.Context(), begun)
+		if got := w.read(); !strings.HasPrefix(got, "<a>") {
+			t.Errorf("read %s", got)
+		}
+	})
+}
+
+// TestBOSHNothingIsLeft begins sessions that end at once, or are refused: they do not stay in memory.
+func TestBOSHNothingIsLeft(t *testing.T) {
+	w := newBOSHWorld(t)
+	var conns []weak.Pointer[BOSHConn]
+	begin := w.bosh.begin
+	w.bosh.begin = func(r *http.Request, c *BOSHConn) error {
+		conns = append(conns, weak.Make(c))
+		if err := begin(r, c); err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	for i := range 2 * maxLingering {
+		w.full = i >= 3*maxLingering/2
+		w.bosh.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/http-bind",
+			strings.NewReader("<body xmlns='http://jabber.org/protocol/httpbind' rid='1' to='x'/>")))
+	}
+	w.conn = nil
+	runtime.GC()
+	left := 0
+	for _, c := range conns {
+		if c.Value() != nil {
+			left++
+		}
+	}
+	if left > maxLingering+10 || len(w.bosh.sessions) > maxLingering {
+		t.Errorf("%d of %d sessions are left, %d can be found", left, len(conns), len(w.bosh.sessions))
+	}
 }
 
 func TestBOSHKeys(t *testing.T) {
