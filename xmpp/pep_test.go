@@ -29,7 +29,7 @@ func TestPublishingIsLimited(t *testing.T) {
 		{"all bytes", publishXML("7", "two", "i", big), "resource-constraint"},
 		{"the same again", publishXML("8", "one", "i", big), "type='result'"},
 		{"the second node", publishXML("9", "two", "i", "<x xmlns='u'/>"), "type='result'"},
-		{"names of items", publishXML("11", "two", strings.Repeat("i", 10), "<x xmlns='u'>"+strings.Repeat("x", 98)+"</x>"), "resource-constraint"},
+		{"names of items", publishXML("11", "two", strings.Repeat("i", 10), "<x xmlns='u'>"+strings.Repeat("x", 106)+"</x>"), "resource-constraint"},
 		{"the third node", publishXML("10", "three", "i", "<x xmlns='u'/>"), "max-nodes-exceeded"},
 	} {
 		c.send(t, step.send)
