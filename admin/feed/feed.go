@@ -180,6 +180,8 @@ func (o *writer) write(b []byte) error {
 	if err := o.rc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
+	// Silence is no failure: HTTP/2 ends a stream at its deadline whether something is written or not.
+	defer func() { _ = o.rc.SetWriteDeadline(time.Time{}) }()
 	if _, err := o.w.Write(b); err != nil {
 		return err
 	}
