@@ -97,7 +97,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := cfg.validComponents(); err != nil {
 		return nil, err
 	}
-	gate := admission.New(withinDescriptors(cfg.MaxConnections, descriptors()), cfg.MaxHalfOpen)
+	gate := admission.New(withinDescriptors(cfg.MaxConnections, admission.Descriptors()), cfg.MaxHalfOpen)
 	s := &Server{cfg: cfg, deps: deps, log: deps.Log, router: newRouter(), gate: gate, since: time.Now()}
 	s.pauses = pauses{pushesAtOnce, s.meanwhile}
 	s.serveSession = (*session).serve

@@ -47,6 +47,7 @@ func (s *Server) webNegotiation(proxied bool) func(*http.Request) *negotiate.Con
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, from netip.AddrPort, cfg *negotiate.Config) {
 	ready := make(chan *framing.Conn, 1)
 	if !s.gate.Enter(from.Addr(), func(place *admission.Place) {
+		place.Within(r.Context())
 		s.goServing(func() {
 			if conn := <-ready; conn != nil {
 				s.negotiate(conn, place, cfg)

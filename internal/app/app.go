@@ -26,6 +26,7 @@ import (
 	"github.com/rolecall/rolecall/profiles/graph"
 	"github.com/rolecall/rolecall/sip"
 	"github.com/rolecall/rolecall/xmpp"
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/s2s"
 	"github.com/rolecall/rolecall/xmpp/upload"
 )
@@ -76,6 +77,7 @@ type App struct {
 	federation     *s2s.Federation // nil if switched off
 	s2s, s2sTLS    net.Listener
 	web            net.Listener
+	webGate        *admission.Gate
 
 	stop chan bool // gets true to start again, false to stop
 
@@ -218,9 +220,11 @@ func (a *App) start(group *errgroup.Group, ctx context.Context) {
 }
 
 // newHTTPServer makes a server for which nobody takes long to say what they want: TLS and the header of a
-// request have their time. What comes behind the header is the handlers' to limit.
+// request have their time, and a size. What comes behind the header is the handlers' to limit.
 func newHTTPServer(handler http.Handler) *http.Server {
-	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ConnContext: admission.Context,
+	}
 }
 
 func serve(group *errgroup.Group, ctx context.Context, ln net.Listener, handler http.Handler) {

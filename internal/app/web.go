@@ -3,12 +3,16 @@ package app
 import (
 	"crypto/tls"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rolecall/rolecall/xmpp"
+	"github.com/rolecall/rolecall/xmpp/admission"
 	"github.com/rolecall/rolecall/xmpp/upload"
 )
 
@@ -19,10 +23,28 @@ const (
 	uploadPath    = "/upload"
 )
 
+// webPerNetwork is how many HTTP connections one address may have, without those of chat clients that are signed in. A browser
+// has one, or six without HTTP/2.
+const webPerNetwork = 1000
+
+// newWebGate makes the gate of the HTTP listener. HTTP leaves half of the descriptors to chat, telephones and files.
+func newWebGate() *admission.Gate {
+	return admission.New(int(min(admission.Descriptors()/2, math.MaxInt32)), webPerNetwork) //nolint:gosec // bounded
+}
+
+// fromProxy reports whether an address may be that of a proxy, from which everybody's connections come: this machine, and with
+// http.plain its network.
+func (c HTTPConfig) fromProxy(a netip.Addr) bool { return a.IsLoopback() || c.Plain && a.IsPrivate() }
+
 // listenWeb opens the HTTP listener, if there is to be one.
 func (a *App) listenWeb(cert tls.Certificate) (err error) {
-	if a.web, err = a.listen("http.listen", a.cfg.HTTP.Listen); err != nil || a.web == nil || a.cfg.HTTP.Plain {
+	if a.web, err = a.listen("http.listen", a.cfg.HTTP.Listen); err != nil || a.web == nil {
 		return err
+	}
+	a.webGate = newWebGate()
+	a.web = a.webGate.Listen(a.web, a.cfg.HTTP.fromProxy)
+	if a.cfg.HTTP.Plain {
+		return nil
 	}
 	a.web = tls.NewListener(a.web, &tls.Config{
 		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
@@ -60,7 +82,25 @@ func (a *App) webHandler() http.Handler {
 	if a.uploads != nil {
 		mux.Handle(uploadPath+"/", http.StripPrefix(uploadPath, a.uploads.Handler()))
 	}
-	return mux
+	return patient(mux)
+}
+
+// How long a request's body and its answer may take, unless their handler gives them another time.
+const (
+	bodyPatience   = time.Minute
+	answerPatience = 2 * time.Minute
+)
+
+// patient lets nobody hold a connection by a body that comes drop by drop, also one that no handler reads, or by not reading the answer.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		if r.ContentLength != 0 { // without a body the deadline would be that of the handler
+			_ = rc.SetReadDeadline(time.Now().Add(bodyPatience))
+		}
+		_ = rc.SetWriteDeadline(time.Now().Add(answerPatience)) // what fails now fails at the next write
+		next.ServeHTTP(w, r)
+	})
 }
 
 // publicURL returns the address at which clients reach the HTTP server, without a slash at the end.

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package xmpp
+package admission
 
-// descriptors returns how many files and connections the process may have open at a time.
-func descriptors() uint64 { return 1 << 20 }
+// Descriptors returns how many files and connections the process may have open at a time.
+func Descriptors() uint64 { return 1 << 20 }

@@ -1,11 +1,11 @@
 //go:build unix
 
-package xmpp
+package admission
 
 import "syscall"
 
-// descriptors returns how many files and connections the process may have open at a time.
-func descriptors() uint64 {
+// Descriptors returns how many files and connections the process may have open at a time.
+func Descriptors() uint64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 1 << 20

@@ -73,12 +73,16 @@ type Place struct {
 	From netip.Addr // where the connection comes from
 
 	gate   *Gate
+	outer  *Place // see Within
 	proved bool
 	left   bool
 }
 
 // Prove says that the other side has proved who it is: it does not count against its network any more.
 func (p *Place) Prove() {
+	if p.outer != nil {
+		p.outer.Prove()
+	}
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
 	p.prove()

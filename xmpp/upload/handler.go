@@ -69,7 +69,9 @@ func (s *Store) put(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the length is not that of the slot", status)
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(patience(sl.file.Size)) // a recorder in a test has none
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(patience(sl.file.Size)) // a recorder in a test has none
+	_ = rc.SetWriteDeadline(patience(sl.file.Size).Add(time.Minute))
 	size, err := s.write(token, sl, r.Body)
 	if err != nil {
 		s.giveBack(sl)
