@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/rolecall/rolecall/internal/script"
+	"github.com/rolecall/rolecall/xmpp/admission"
 )
 
 // webClient is a client of a browser: it says just what it is told to, a message at a time.
@@ -352,5 +353,26 @@ func waitFor(t *testing.T, what string, done func() bool) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestWebSocketAtOuterGate: clients that are signed in do not count against their address at the gate of the HTTP server, as those
+// of a whole office behind one address must not.
+func TestWebSocketAtOuterGate(t *testing.T) {
+	w := start(t)
+	gate := admission.New(100, 3)
+	s := httptest.NewUnstartedServer(w.server.WebSocket(true))
+	s.Listener, s.Config.ConnContext = gate.Listen(s.Listener, nil), admission.Context
+	s.Start()
+	t.Cleanup(s.Close)
+	for i := range 6 {
+		p, err := openPage(t.Context(), s.URL)
+		if err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+		defer p.Close()
+		if err := p.login(t.Context(), "anna", fmt.Sprint(i)); err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
 	}
 }
