@@ -46,11 +46,11 @@ deps:
 	@scripts/need sipp=sip-tester baresip=baresip profanity=profanity tmux=tmux chromium=chromium \
 		openssl=openssl /usr/lib/python3/dist-packages/slixmpp=python3-slixmpp /usr/lib/python3/dist-packages/aiohttp=python3-aiohttp \
 		/usr/lib/postgresql=postgresql redis-server=redis-server slapd=slapd npm=npm \
-		prosody=prosody /usr/share/doc/lua-unbound=lua-unbound
+		prosody=prosody /usr/share/doc/lua-unbound=lua-unbound ejabberdctl=ejabberd
 	@[ -d xmpp/testdata/strophe/node_modules ] || npm install --prefix xmpp/testdata/strophe --no-package-lock --no-audit --no-fund --silent
 
 bench-deps: deps
-	@scripts/need ejabberdctl=ejabberd kamailio=kamailio
+	@scripts/need kamailio=kamailio
 
 $(BIN)/golangci-lint-$(GOLANGCI):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)

@@ -31,6 +31,8 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
+
+	purposes []x509.ExtKeyUsage // of the certificates that it issues
 }
 
 // validity suits the real and the virtual time.
@@ -50,7 +52,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
-	a := &authority{key: newKey(t), pool: x509.NewCertPool()}
+	a := &authority{key: newKey(t), pool: x509.NewCertPool(), purposes: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tests"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: validFrom, NotAfter: validUntil, KeyUsage: x509.KeyUsageCertSign,
@@ -79,7 +81,7 @@ func (a *authority) issue(t testing.TB, until time.Time, domains ...string) tls.
 	key := newKey(t)
 	leaf := signed(t, &x509.Certificate{
 		SerialNumber: big.NewInt(2), DNSNames: domains, NotBefore: validFrom, NotAfter: until,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: a.purposes,
 	}, a.cert, &key.PublicKey, a.key)
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
 }

@@ -1,6 +1,7 @@
 package s2s
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -14,6 +15,18 @@ import (
 
 	"github.com/rolecall/rolecall/internal/testenv"
 )
+
+// atLocalhost publishes all under a name that every machine knows: ejabberd does not ask the DNS server for addresses.
+func (w *world) atLocalhost() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, list := range w.srv {
+		for _, r := range list {
+			r.Target = "localhost."
+		}
+	}
+	w.hosts["localhost."] = []string{"127.0.0.1"}
+}
 
 // serveDNS answers for the world's names by DNS, and returns where.
 func (w *world) serveDNS() string {
@@ -66,7 +79,7 @@ func (w *world) answer(question []byte) ([]byte, error) {
 	return m.Pack()
 }
 
-// pems returns a certificate as Prosody wants it.
+// pems returns a certificate as peers want it.
 func pems(t *testing.T, c tls.Certificate) (cert, key []byte) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
@@ -76,41 +89,54 @@ func pems(t *testing.T, c tls.Certificate) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// TestProsody: stanzas to a real server and back, in all the ways that servers prove who they are.
-func TestProsody(t *testing.T) {
-	const theirs = "prosody.example"
+// TestPeers: stanzas to real servers and back, in all the ways that servers prove who they are.
+func TestPeers(t *testing.T) {
+	prosody, ejabberd := (*testenv.Peer).StartProsody, (*testenv.Peer).StartEjabberd
 	for _, c := range []struct {
 		name    string
+		start   func(*testenv.Peer, testing.TB, testenv.PeerConfig)
 		valid   bool // both certificates
+		clients bool // they are for clients, too, and not only for servers
 		direct  bool
 		bidi    bool
-		method  string
+		method  string // by which we prove who we are
+		theirs  string // by which they do, if not by that
 		modules []string
 	}{
-		{name: "EXTERNAL and bidi", valid: true, bidi: true, method: "EXTERNAL", modules: []string{"s2s_bidi"}},
-		{name: "EXTERNAL", valid: true, method: "EXTERNAL"},
-		{name: "direct TLS", valid: true, direct: true, method: "EXTERNAL"},
-		{name: "dialback", method: "dialback"},
-		{name: "dialback and bidi", method: "dialback", modules: []string{"s2s_bidi"}},
+		{name: "Prosody, EXTERNAL and bidi", start: prosody, valid: true, bidi: true, method: "EXTERNAL", modules: []string{"s2s_bidi"}},
+		{name: "Prosody, EXTERNAL", start: prosody, valid: true, method: "EXTERNAL"},
+		{name: "Prosody, direct TLS", start: prosody, valid: true, direct: true, method: "EXTERNAL"},
+		{name: "Prosody, dialback", start: prosody, method: "dialback"},
+		{name: "Prosody, dialback and bidi", start: prosody, method: "dialback", modules: []string{"s2s_bidi"}},
+		{name: "ejabberd, EXTERNAL", start: ejabberd, valid: true, clients: true, method: "EXTERNAL"},
+		{name: "ejabberd, certificates for servers only", start: ejabberd, valid: true, method: "dialback", theirs: "EXTERNAL"},
+		{name: "ejabberd, direct TLS", start: ejabberd, valid: true, clients: true, direct: true, method: "EXTERNAL"},
+		{name: "ejabberd, dialback", start: ejabberd, method: "dialback"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			const theirs = "peer.example"
 			w := newWorld(t)
 			issuer := w.ca
+			if c.clients {
+				issuer.purposes = append(issuer.purposes, x509.ExtKeyUsageClientAuth)
+			}
 			if !c.valid {
 				issuer = newAuthority(t)
 			}
 			sa := w.server(func(cfg *Config) {
 				cfg.TLS = &tls.Config{Certificates: []tls.Certificate{issuer.issue(t, validUntil, a)}}
 			}, a).online(c.direct)
-			p := testenv.NewProsody(t)
+			p := testenv.NewPeer(t)
 			if c.direct {
 				w.publish(theirs, "xmpps-server", mustPort(p.Direct))
 			} else {
 				w.publish(theirs, "xmpp-server", mustPort(p.Address))
 			}
+			w.atLocalhost()
 			cert, key := pems(t, issuer.issue(t, validUntil, theirs))
 			roots := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.ca.cert.Raw})
-			p.Start(t, testenv.ProsodyConfig{Domain: theirs, Certificate: cert, Key: key, Roots: roots, Nameserver: w.serveDNS(), Modules: c.modules})
+			c.start(p, t, testenv.PeerConfig{Domain: theirs, Certificate: cert, Key: key, Roots: roots, Nameserver: w.serveDNS(), Modules: c.modules})
 
 			for i := range 3 {
 				id := fmt.Sprint("ping", i)
@@ -130,8 +156,9 @@ func TestProsody(t *testing.T) {
 				t.Errorf("our stream is %+v, want %s, bidi %v", out, c.method, c.bidi)
 			}
 			if !c.bidi {
-				if in := sa.only(false); in.Method != c.method {
-					t.Errorf("Prosody's stream is %+v, want %s", in, c.method)
+				want := cmp.Or(c.theirs, c.method)
+				if in := sa.only(false); in.Method != want {
+					t.Errorf("their stream is %+v, want %s", in, want)
 				}
 			}
 		})
