@@ -51,6 +51,12 @@ type tryCmd struct {
 	Play bool `help:"Play the demo once the server runs." default:"true" negatable:"" env:"DEMO"`
 }
 
+// Help is what the flags alone do not tell.
+func (tryCmd) Help() string {
+	return "It listens on 127.0.0.1 alone, at the ports of the settings if they are free, with the admin page at 8080 and without TLS. " +
+		"Microsoft's cloud is played, and no other chat server is talked to. What the company does is kept in the data folder, for the next time."
+}
+
 // Run runs the server with the demo company.
 func (t tryCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config) error {
 	return demo.Try(ctx, *cfg, t.Play, stdout)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -145,6 +146,66 @@ func TestTheMainJob(t *testing.T) {
 	}
 }
 
+// TestHelp sees to it that the help of a command is about that command.
+func TestHelp(t *testing.T) {
+	for _, tt := range []struct {
+		args       string
+		has, hasNo []string
+	}{
+		{"--help", []string{"check-config", "rolecall serve --help", "--data"}, []string{"--ldap.url", "--xmpp.listen"}},
+		{"xmpp --help", []string{"xmpp trace", "--data"}, []string{"--ldap.url", "--domain"}},
+		{"xmpp import --help", []string{"--dry-run", "--database", "--domain"}, []string{"--ldap.url"}},
+		{"explain --help", []string{"--class"}, []string{"--domain"}},
+		{"try --help", []string{"--http.listen", "--no-play", "127.0.0.1"}, []string{"--teams.tenant-id", "--xmpp.listen-s2s"}},
+		{"serve --help", []string{"--ldap.url", "--xmpp.listen-s2s"}, []string{"rolecall serve --help"}},
+	} {
+		out, code := once(t, strings.Fields(tt.args)...)
+		missing := slices.ContainsFunc(tt.has, func(text string) bool { return !strings.Contains(strings.ReplaceAll(out, "[no-]", "no-"), text) })
+		if code != 0 || missing || slices.ContainsFunc(tt.hasNo, func(text string) bool { return strings.Contains(out, text) }) {
+			t.Errorf("%s: exit status %d\n%s", tt.args, code, out)
+		}
+	}
+}
+
+// TestTry has its settings heeded, and does not move in with a company that is there.
+func TestTry(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := l.Addr().String()
+	l.Close()
+	data := filepath.Join(t.TempDir(), "d")
+	server := begin(t, "try", "--no-play", "--data="+data, "--domain=company.example", "--http.listen="+web)
+	server.waitFor(t, "Running until Ctrl-C. Open http://"+web, time.Minute)
+	if !strings.Contains(server.said(), "anna@company.example") {
+		t.Error("it has another domain")
+	}
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	server.ends(t, 20*time.Second)
+
+	theirs := filepath.Join(t.TempDir(), "d")
+	users := filepath.Join(t.TempDir(), "users.xml")
+	file := "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'><user name='bob' password='Secret12'/></host></server-data>"
+	if err := os.WriteFile(users, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := once(t, "xmpp", "import", users, "--data="+theirs); code != 0 {
+		t.Fatalf("exit status %d\n%s", code, out)
+	}
+	if out, code := once(t, "try", "--no-play", "--data="+theirs); code != 1 || !strings.HasPrefix(out, "rolecall: the data folder is in use") {
+		t.Errorf("exit status %d\n%s", code, out)
+	}
+	if out, _ := once(t, "xmpp", "export", "--data="+theirs); !strings.Contains(out, "name='bob'") || strings.Contains(out, "name='anna'") {
+		t.Errorf("their company has become\n%s", out)
+	}
+	if out, code := once(t, "xmpp", "sessions", "--data="+theirs); code != 1 || !strings.HasPrefix(out, "rolecall: no server is running with the data folder "+theirs) {
+		t.Errorf("without a server: exit status %d\n%s", code, out)
+	}
+}
+
 // steer has Anna switch herself to DND with slixmpp; explain then says why none of her phones rings.
 func steer(t *testing.T, data string, info app.Info) {
 	host, port, err := net.SplitHostPort(info.XMPP)
@@ -189,7 +250,7 @@ func trace(t *testing.T, data string, info app.Info) {
 	if out, code := once(t, "xmpp", "trace", "ben@"+info.Domain+"/stay", "--data="+data); code != 0 || !strings.Contains(out, "→ iq get id=p1 to="+info.Domain+" ping{urn:xmpp:ping}") {
 		t.Errorf("trace: exit status %d\n%s", code, out)
 	}
-	if out, code := once(t, "xmpp", "trace", "nobody@"+info.Domain, "--data="+data); code != 1 || !strings.Contains(out, "There is no user") {
+	if out, code := once(t, "xmpp", "trace", "nobody@"+info.Domain, "--data="+data); code != 1 || !strings.HasPrefix(out, "rolecall: There is no user") {
 		t.Errorf("trace of nobody: exit status %d\n%s", code, out)
 	}
 	if err := follower.Process.Signal(os.Interrupt); err != nil {

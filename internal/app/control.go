@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,7 +147,7 @@ func (c *Client) Events(ctx context.Context, path string, take func(name string,
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return reason(err)
 	}
 	defer res.Body.Close()
 	if err := refused(req, res); err != nil {
@@ -175,8 +176,20 @@ func refused(req *http.Request, res *http.Response) error {
 	var problem struct {
 		Detail string `json:"detail"`
 	}
-	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&problem) // the status says enough
-	return fmt.Errorf("%s %s: %s %s", req.Method, req.URL.Path, res.Status, problem.Detail)
+	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&problem) // without words the status must do
+	if problem.Detail != "" {
+		return errors.New(problem.Detail)
+	}
+	return fmt.Errorf("%s %s: %s", req.Method, req.URL.Path, res.Status)
+}
+
+// reason takes the address off an error, which is not one that anybody could open.
+func reason(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // Do sends a request with a JSON body (nil for none) and decodes the answer's JSON into answer (nil to
@@ -197,7 +210,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body, answer any) 
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return reason(err)
 	}
 	defer res.Body.Close()
 	if err := refused(req, res); err != nil || answer == nil {

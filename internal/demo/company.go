@@ -2,7 +2,9 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rolecall/rolecall/internal/app"
@@ -36,11 +38,22 @@ type founder struct {
 	roles map[string]uc.RoleID
 }
 
+// mailDomain is that of the demo company's people.
+const mailDomain = "@demo.example"
+
 // Found makes the demo company in an empty directory: two departments that see one another's members, a
-// team, a supervisor, a location, telephones and profiles. In a directory with users it does nothing.
+// team, a supervisor, a location, telephones and profiles. Where it is already it does nothing; it refuses to
+// move in with another company.
 func Found(ctx context.Context, dir *directory.Directory) error {
-	if dir.Snapshot().UserByLogin(people[0].login) != nil {
-		return nil
+	used := false
+	for _, u := range dir.Snapshot().Users.All() {
+		if strings.HasSuffix(u.Email, mailDomain) {
+			return nil
+		}
+		used = used || u.AdminLevel != uc.LevelSystem || !u.MustChangePassword // not the administrator of the first start
+	}
+	if used {
+		return errors.New("the data folder is in use by another company than the demo's; name another one with --data")
 	}
 	f := &founder{dir: dir, users: make(map[string]uc.UserID), roles: make(map[string]uc.RoleID)}
 	for _, step := range []func(context.Context) error{f.admin, f.departments, f.hire, f.rights, f.hotline, f.frontDesk, f.profiles} {
@@ -90,7 +103,7 @@ func (f *founder) hire(ctx context.Context) error {
 		}
 		u, err := f.dir.AddUser(ctx, by, uc.NewUser{
 			User: uc.User{Login: p.login, Name: p.name, Ext: p.ext, Auth: uc.AuthLocal, CallWaiting: false,
-				Email: p.login + "@demo.example", TeamsUPN: p.login + "@demo.example", Voicemail: uc.VoicemailOff,
+				Email: p.login + mailDomain, TeamsUPN: p.login + mailDomain, Voicemail: uc.VoicemailOff,
 				MobileNumber: number},
 			Password: Password, PIN: "1234", Softphone: true, Mobile: p.mobile,
 		})

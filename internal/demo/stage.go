@@ -96,7 +96,7 @@ func (s *stage) teams(ctx context.Context, login, availability, activity string)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.info.Demo.Cloud+"/control/presence/"+login+"@demo.example", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.info.Demo.Cloud+"/control/presence/"+login+mailDomain, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -44,6 +44,11 @@ func Try(ctx context.Context, cfg app.Config, play bool, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := Found(ctx, a.Directory()); err != nil {
+		over, stop := context.WithCancel(ctx)
+		stop()
+		return errors.Join(err, a.Run(over)) // closes what New has opened
+	}
 	greet(out, a.Info(), logFile)
 	return run(ctx, a, cfg.Data, play, out)
 }
@@ -52,10 +57,6 @@ func run(ctx context.Context, a *app.App, data string, play bool, out io.Writer)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	running := make(chan error, 1)
-	if err := Found(ctx, a.Directory()); err != nil {
-		stop()
-		return errors.Join(err, a.Run(ctx)) // closes what New has opened
-	}
 	go func() { running <- a.Run(ctx) }()
 	var played error
 	if play {
@@ -89,23 +90,30 @@ func startCloud(data string) (*standin.Server, error) {
 		return nil, err
 	}
 	for _, p := range people {
-		cloud.AddUser(standin.User{UPN: p.login + "@demo.example", Mail: p.login + "@demo.example", Enabled: true})
+		cloud.AddUser(standin.User{UPN: p.login + mailDomain, Mail: p.login + mailDomain, Enabled: true})
 	}
 	return cloud, nil
 }
 
-// onLoopback puts a server's addresses on loopback ports and points it at the stand-in, with the waits
-// of a demo.
+// defaultWeb is where the admin page of a server listens that has no other setting, with TLS.
+const defaultWeb = ":8443"
+
+// onLoopback puts a server's addresses on loopback, at the ports of the settings if they are free, and points it at the
+// stand-in, with the waits of a demo.
 func onLoopback(cfg app.Config, cloud standin.Settings) (app.Config, error) {
 	secret := filepath.Join(cfg.Data, "teams-secret")
 	if err := os.WriteFile(secret, []byte(cloud.ClientSecret), 0o600); err != nil {
 		return cfg, err
 	}
-	cfg.Domain, cfg.Grace = "localhost", 2*time.Second
-	cfg.XMPP.Listen, cfg.XMPP.ListenTLS = "127.0.0.1:"+freePort(5222), "127.0.0.1:"+freePort(5223)
+	web := cfg.HTTP.Listen
+	if web == defaultWeb {
+		web = ":8080"
+	}
+	cfg.Grace = 2 * time.Second
+	cfg.XMPP.Listen, cfg.XMPP.ListenTLS = freeAddress(cfg.XMPP.Listen), freeAddress(cfg.XMPP.ListenTLS)
 	cfg.S2S = app.FederationConfig{}
-	cfg.SIP.IP, cfg.SIP.UDP, cfg.SIP.TCP, cfg.SIP.TLS = "127.0.0.1", freePort(5060), freePort(5060), freePort(5061)
-	cfg.HTTP = app.HTTPConfig{Listen: "127.0.0.1:" + freePort(8080), Plain: true}
+	cfg.SIP.IP, cfg.SIP.UDP, cfg.SIP.TCP, cfg.SIP.TLS = "127.0.0.1", freePort(cfg.SIP.UDP), freePort(cfg.SIP.TCP), freePort(cfg.SIP.TLS)
+	cfg.HTTP = app.HTTPConfig{Listen: freeAddress(web), Plain: true}
 	cfg.Teams = app.TeamsConfig{
 		TenantID: cloud.TenantID, ClientID: cloud.ClientID, ClientSecretFile: secret, Cloud: "global",
 		AuthorityHost: cloud.AuthorityHost, GraphURL: cloud.GraphURL, CAFile: cloud.CAFile,
@@ -114,9 +122,15 @@ func onLoopback(cfg app.Config, cloud standin.Settings) (app.Config, error) {
 	return cfg, cfg.Validate()
 }
 
+// freeAddress is the port of an address on loopback, or another one that is free.
+func freeAddress(address string) string {
+	_, port, _ := net.SplitHostPort(address) // without one any will do
+	return net.JoinHostPort("127.0.0.1", freePort(port))
+}
+
 // freePort returns the port itself if both TCP and UDP have it free on loopback, else "0" for any.
-func freePort(port int) string {
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+func freePort(port string) string {
+	address := net.JoinHostPort("127.0.0.1", port)
 	tcp, err := net.Listen("tcp", address) //nolint:noctx // a look whether the port is free
 	if err != nil {
 		return "0"
@@ -127,7 +141,7 @@ func freePort(port int) string {
 		return "0"
 	}
 	udp.Close()
-	return strconv.Itoa(port)
+	return cmp.Or(port, "0")
 }
 
 func users(d *uc.Directory) map[string]uc.UserID {
