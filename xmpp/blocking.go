@@ -207,12 +207,32 @@ func (s *Server) showResources(b *batch, of *account, to *session, old, now *blo
 	}
 }
 
-// takeReports writes down why somebody was blocked, for the administrators (XEP-0377 §3).
+// The limits of what the log is told of the reports of one request: of how many about whom, and the bytes of each text.
+const (
+	maxReported     = 5
+	maxReportedText = 500
+)
+
+// takeReports writes down why somebody was blocked, for the administrators (XEP-0377 §3): a line for all reports of a request.
 func (r *request) takeReports(command *scan.Node) {
+	n := 0
+	var about []string
+	var reason, text string // of the first
 	for _, item := range command.Nodes {
-		if reason, text, ok := readReport(item); ok {
-			r.from.log.Warn("xmpp: a user reports somebody", "about", item.Attr("jid"), "reason", reason, "text", text[:min(len(text), 500)])
+		why, said, ok := readReport(item)
+		if !ok {
+			continue
 		}
+		if n++; n == 1 {
+			reason, text = why, said
+		}
+		if n <= maxReported {
+			about = append(about, shortened(item.Attr("jid"), maxReportedText))
+		}
+	}
+	if n > 0 {
+		r.from.log.Warn("xmpp: a user reports somebody", "about", strings.Join(about, " "), "reports", n,
+			"reason", shortened(reason, maxReportedText), "text", shortened(text, maxReportedText))
 	}
 }
 

@@ -3,19 +3,30 @@ package xmpp
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
-// lines counts the lines of a log.
-type lines struct{ n atomic.Int64 }
+// logged is what the log is told.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.n.Add(1)
-	return len(p), nil
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(strings.Lines(l.text.String()))
 }
 
 // TestRosterFlood adds contacts until there may be no more, with names that are too long, too many groups,
@@ -65,8 +76,8 @@ func TestRosterFlood(t *testing.T) {
 // is told of each once, keeps only so many, and can still add contacts.
 func TestSubscriptionFlood(t *testing.T) {
 	w := newWorld(t, uc.NewDirectory(1, company()), func(c *Config) { c.MaxRoster = 2 })
-	var logged lines
-	w.server.log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	var told logged
+	w.server.log = slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.run(t)
 	witness := w.witness()
 	victim := w.must("dora", "v")
@@ -86,8 +97,8 @@ func TestSubscriptionFlood(t *testing.T) {
 	victim.send(t, "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='friend@example.org'/></query></iq>")
 	victim.expect(t, "type='result'") // so nothing more has come
 	kept := 0
-	if n := logged.n.Load(); n != 1 {
-		t.Errorf("%d lines in the log, want one that says that there are too many", n)
+	if lines := told.lines(); len(lines) != 1 {
+		t.Errorf("%d lines in the log, want one that says that there are too many", len(lines))
 	}
 	w.store.mu.Lock()
 	if w.store.rosterWrites != 3+2+1 { // the senders' contacts, the requests that are kept, and the friend
@@ -108,6 +119,27 @@ func TestSubscriptionFlood(t *testing.T) {
 	victim.send(t, "<presence type='unsubscribed' to='ben@example.org'/><iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
 	victim.takeUntil(t, "id='end'")
 	witness.unharmed(t)
+}
+
+// TestFloodOfReports blocks many at once and reports each, at length. The log gets one line that says how many.
+func TestFloodOfReports(t *testing.T) {
+	w := newWorld(t, uc.NewDirectory(1, company()))
+	var told logged
+	w.server.log = slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w.run(t)
+	c := w.must("anna", "a")
+	long := strings.Repeat("ö", 500)
+	var items strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&items, "<item jid='u%d@far.example'><report xmlns='urn:xmpp:reporting:1' reason='%s'><text>%s</text></report></item>", i, long, long)
+	}
+	c.send(t, "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'>"+items.String()+"</block></iq><iq type='get' id='2'><ping xmlns='urn:xmpp:ping'/></iq>")
+	c.expect(t, "id='1'", "type='result'")
+	c.expect(t, "id='2'")
+	lines := told.lines()
+	if len(lines) != 1 || len(lines[0]) > 2000 || !strings.Contains(lines[0], "reports=100") || !strings.Contains(lines[0], "u0@far.example") {
+		t.Errorf("the log is told %s", lines)
+	}
 }
 
 // TestOfflineFlood writes to somebody who is offline, more messages and longer ones than are kept: the sender
