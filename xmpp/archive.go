@@ -311,9 +311,10 @@ func worthArchiving(h *scan.Head, raw []byte) bool {
 		n.Child(nsRetract, "retract") != nil // XEP-0424 §5: always
 }
 
-// dropForgedIDs takes archive IDs out of a message that only this server may give (XEP-0359 §5).
-func (r *request) dropForgedIDs() {
-	if !bytes.Contains(r.raw, []byte("stanza-id")) {
+// dropForged takes out of a message what only this server may say of it: archive IDs (XEP-0359 §5), and that it was
+// delayed here (XEP-0203 §5).
+func (r *request) dropForged() {
+	if !bytes.Contains(r.raw, []byte("stanza-id")) && !bytes.Contains(r.raw, []byte("delay")) {
 		return
 	}
 	n, err := scan.Parse(r.raw)
@@ -322,7 +323,7 @@ func (r *request) dropForgedIDs() {
 	}
 	kept := n.Nodes[:0:0]
 	for _, child := range n.Nodes {
-		if child.Name != "stanza-id" || child.NS != nsStanzaID || !r.server.speaksFor(child.Attr("by")) || r.from.speaksFor(child.Attr("by")) {
+		if !r.forged(child) {
 			kept = append(kept, child)
 		}
 	}
@@ -334,6 +335,29 @@ func (r *request) dropForgedIDs() {
 	if head, whole, _, err := scan.New(unlimited).Next(raw); err == nil {
 		r.head, r.raw = head, whole
 	}
+}
+
+// forged reports whether something is said in the name of this server. Who sends late what could not be sent before says
+// so in the own name.
+func (r *request) forged(n *scan.Node) bool {
+	var by string
+	switch {
+	case n.Name == "stanza-id" && n.NS == nsStanzaID:
+		by = n.Attr("by")
+	case n.Name == "delay" && n.NS == nsDelay:
+		if by = n.Attr("from"); by == "" || r.from.account.is(by) {
+			return false
+		}
+	default:
+		return false
+	}
+	return r.server.speaksFor(by) && !r.from.speaksFor(by)
+}
+
+// is reports whether an address is the user's, with or without a resource.
+func (a *account) is(address string) bool {
+	j, err := jid.Parse(address)
+	return err == nil && j.Bare().String() == a.bare
 }
 
 // speaksFor reports whether an address is of the stranger's own domain, which may be one below the server's.

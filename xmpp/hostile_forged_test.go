@@ -103,6 +103,44 @@ func TestForgedFrom(t *testing.T) {
 	b.expect(t, "id='end'") // and nothing else came
 }
 
+// TestForgedDelay says that the server has kept a message for long. A client may say so of itself.
+func TestForgedDelay(t *testing.T) {
+	w := start(t)
+	far := w.otherServer("far.example")
+	a, b := w.must("anna", "a"), w.must("ben", "b")
+	const stamp = " stamp='2020-01-01T00:00:00Z'"
+	for i, tt := range []struct {
+		delay string
+		kept  bool
+	}{
+		{"<delay xmlns='urn:xmpp:delay' from='example.org'" + stamp + "/>", false},
+		{"<delay xmlns='urn:xmpp:delay' from='EXAMPLE.org'" + stamp + "/>", false},
+		{"<d:delay xmlns:d='urn:xmpp:dela&#121;' from='exampl&#101;.org'" + stamp + "/>", false},
+		{"<delay xmlns='urn:xmpp:delay' from='example.org/x'" + stamp + ">kept</delay>", false},
+		{"<delay xmlns='urn:xmpp:delay' from='rooms.example.org'" + stamp + "/>", false},
+		{"<delay xmlns='urn:xmpp:delay' from='ben@example.org'" + stamp + "/>", false},
+		{"<delay xmlns='urn:xmpp:delay'" + stamp + "/>", true},
+		{"<delay xmlns='urn:xmpp:delay' from='anna@example.org/a'" + stamp + "/>", true},
+		{"<delay xmlns='urn:xmpp:delay' from='far.example'" + stamp + "/>", true},
+		{"<delay xmlns='urn:x' from='example.org'" + stamp + "/>", true},
+		{"<x xmlns='urn:x'><delay xmlns='urn:xmpp:delay' from='example.org'" + stamp + "/></x>", true},
+	} {
+		id := fmt.Sprint("d", i)
+		a.send(t, "<message id='"+id+"' type='chat' to='ben@example.org/b'><body>x</body>"+tt.delay+"</message>")
+		if got := b.expect(t, "id='"+id+"'", "<body>x</body>"); strings.Contains(got, "2020") != tt.kept {
+			t.Errorf("of %s comes %s", tt.delay, got)
+		}
+	}
+	for from, kept := range map[string]bool{"example.org": false, "far.example": true} {
+		if err := far.Send(t.Context(), "<message id='far' from='zoe@far.example/x' to='ben@example.org/b'><body>x</body><delay xmlns='urn:xmpp:delay' from='"+from+"'"+stamp+"/></message>"); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.expect(t, "id='far'"); strings.Contains(got, "2020") != kept {
+			t.Errorf("of one of %s comes %s", from, got)
+		}
+	}
+}
+
 // TestPoisonedCaps announces a hash and answers something that does not fit it, then something that fits
 // another client's hash: neither counts for anybody.
 func TestPoisonedCaps(t *testing.T) {

@@ -22,7 +22,7 @@ func (r *request) message() error {
 	if r.forgesCopy() {
 		return errForbidden
 	}
-	r.dropForgedIDs()
+	r.dropForged()
 	copied := r.copied(dest)
 	stamped := r.stampMessage(dest)
 	if copied {

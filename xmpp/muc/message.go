@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"mellium.im/xmpp/jid"
+
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
@@ -81,12 +83,18 @@ func (r *Room) forged(n *scan.Node) bool {
 	for _, c := range n.Nodes {
 		switch {
 		case strings.HasPrefix(c.NS, NS) && len(c.Nodes) > 0,
-			c.NS == nsStanzaID && c.Attr("by") == r.address,
-			c.NS == nsDelay && c.Attr("from") == r.address:
+			c.NS == nsStanzaID && r.is(c.Attr("by")),
+			c.NS == nsDelay && r.is(c.Attr("from")):
 			return true
 		}
 	}
 	return false
+}
+
+// is reports whether an address is the room's, an occupant's or the service's.
+func (r *Room) is(address string) bool {
+	j, err := jid.Parse(address)
+	return err == nil && (j.Bare().String() == r.address || j.Localpart() == "" && strings.HasSuffix(r.address, "@"+j.Domainpart()))
 }
 
 // changeSubject tells everybody what the room is about now (§8.1).

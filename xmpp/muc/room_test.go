@@ -178,6 +178,27 @@ func TestBannedHasNoNick(t *testing.T) {
 	}
 }
 
+// TestForgedInRoom says something in the name of the room.
+func TestForgedInRoom(t *testing.T) {
+	for inside, refused := range map[string]bool{
+		"<delay xmlns='urn:xmpp:delay' from='$R' stamp='2020-01-01T00:00:00Z'/>":                      true,
+		"<delay xmlns='urn:xmpp:delay' from='HALL@Rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":  true,
+		"<delay xmlns='urn:xmpp:delay' from='$R/ben' stamp='2020-01-01T00:00:00Z'/>":                  true,
+		"<delay xmlns='urn:xmpp:delay' from='rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":       true,
+		"<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>":                                false,
+		"<delay xmlns='urn:xmpp:delay' from='other@rooms.example.org' stamp='2020-01-01T00:00:00Z'/>": false,
+		"<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='Hall@rooms.example.org'/>":                      true,
+		"<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='carl@example.org'/>":                            false,
+	} {
+		tb := newTable(t, DefaultLimits)
+		tb.enters("ben")
+		_, err := tb.does("ben", "<message type='groupchat' to='$R'><body>x</body>"+inside+"</message>")
+		if refused != errors.Is(err, errBadRequest) {
+			t.Errorf("%s: %v", inside, err)
+		}
+	}
+}
+
 // enrolAs reserves a nick.
 func enrolAs(nick string) string {
 	return "<iq type='set' id='1' to='$R'><query xmlns='" + nsRegister + "'><x xmlns='jabber:x:data' type='submit'>" +
