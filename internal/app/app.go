@@ -208,9 +208,9 @@ func (a *App) start(group *errgroup.Group, ctx context.Context) {
 	if a.xmppComponents != nil {
 		group.Go(func() error { return a.xmpp.ServeComponents(ctx, a.xmppComponents) })
 	}
-	serve(group, ctx, a.control, a.controlHandler())
+	serve(group, ctx, a.control, a.controlHandler(), a.log)
 	if a.web != nil {
-		serve(group, ctx, a.web, a.webHandler())
+		serve(group, ctx, a.web, a.webHandler(), a.log)
 	}
 	if a.uploads != nil {
 		group.Go(func() error { return a.uploads.Run(ctx) })
@@ -221,14 +221,15 @@ func (a *App) start(group *errgroup.Group, ctx context.Context) {
 
 // newHTTPServer makes a server for which nobody takes long to say what they want: TLS and the header of a
 // request have their time, and a size. What comes behind the header is the handlers' to limit.
-func newHTTPServer(handler http.Handler) *http.Server {
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ConnContext: admission.Context,
+		ErrorLog: newHTTPLog(log),
 	}
 }
 
-func serve(group *errgroup.Group, ctx context.Context, ln net.Listener, handler http.Handler) {
-	server := newHTTPServer(handler)
+func serve(group *errgroup.Group, ctx context.Context, ln net.Listener, handler http.Handler, log *slog.Logger) {
+	server := newHTTPServer(handler, log)
 	group.Go(func() error {
 		<-ctx.Done()
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
@@ -384,9 +385,9 @@ func NewLogger(cfg LogConfig, w io.Writer) *slog.Logger {
 	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
 		level = slog.LevelInfo
 	}
-	opts := &slog.HandlerOptions{Level: level}
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: shortened}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		return slog.New(newLimitedHandler(slog.NewJSONHandler(w, opts)))
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return slog.New(newLimitedHandler(slog.NewTextHandler(w, opts)))
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -63,7 +64,7 @@ func TestSlowBodies(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				mux := http.NewServeMux()
 				mux.HandleFunc("GET /big", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 1<<20)) })
-				server := newHTTPServer(patient(mux))
+				server := newHTTPServer(patient(mux), slog.New(slog.DiscardHandler))
 				ended := make(chan struct{})
 				server.ConnState = func(_ net.Conn, state http.ConnState) {
 					if state == http.StateClosed {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"testing"
@@ -11,7 +12,7 @@ import (
 // TestSlowRequests begins requests, a WebSocket among them, and does not end them: they are cut, and others
 // are served meanwhile.
 func TestSlowRequests(t *testing.T) {
-	server := newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") }))
+	server := newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") }), slog.New(slog.DiscardHandler))
 	if server.ReadHeaderTimeout <= 0 || server.ReadHeaderTimeout > time.Minute || server.IdleTimeout <= 0 {
 		t.Fatalf("a request may take %v, an idle connection %v", server.ReadHeaderTimeout, server.IdleTimeout)
 	}
