@@ -16,28 +16,31 @@ const (
 // a presence takes the place of the one that waits still, so that a storm of presence does not fill the queue.
 // It does not overtake what was sent between the two by the same sender to the same address.
 
-// place finds out what an item is to later ones, and returns the one that waits whose place it takes; nil if there is none.
-func (r *route) place(it *item) *item {
-	presence := bytes.HasPrefix(it.raw, []byte("<presence"))
-	if r.size == 0 || !presence && len(r.latest) == 0 {
-		return nil // nothing waits that it could have to do with
-	}
-	head, _, _, err := scan.New(scan.Limits{Stanza: len(it.raw), Depth: scan.DefaultLimits.Depth, Attrs: scan.DefaultLimits.Attrs}).Next(it.raw)
+// newItem reads what place has to know of a stanza. That takes time, and is done before the lock is taken.
+func newItem(sender string, raw []byte) *item {
+	it := &item{sender: sender, raw: raw}
+	head, _, _, err := scan.New(scan.Limits{Stanza: len(raw), Depth: scan.DefaultLimits.Depth, Attrs: scan.DefaultLimits.Attrs}).Next(raw)
 	if err != nil {
-		return nil // it was checked before it came here
+		return it // it was checked before it came here
 	}
-	key := string(head.From) + "\n" + string(head.To)
-	if presence && isState(&head, it.raw) {
-		it.key = key
-		return r.latest[key]
+	it.key = string(head.From) + "\n" + string(head.To)
+	it.state = head.Kind == scan.Presence && isState(&head, raw)
+	return it
+}
+
+// place returns the item that waits whose place another one takes; nil if there is none.
+func (r *route) place(it *item) *item {
+	if it.state {
+		return r.latest[it.key]
 	}
-	delete(r.latest, key)
+	delete(r.latest, it.key)
+	it.key = ""
 	return nil
 }
 
 // note keeps an item that a later one may take the place of.
 func (r *route) note(it *item) {
-	if it.key == "" {
+	if !it.state {
 		return
 	}
 	if r.latest == nil {
@@ -48,7 +51,7 @@ func (r *route) note(it *item) {
 
 // settle says that the item is being written: it is what it is from now on.
 func (it *item) settle() {
-	if it.key != "" && it.route.latest[it.key] == it {
+	if it.state && it.route.latest[it.key] == it {
 		delete(it.route.latest, it.key)
 	}
 }

@@ -48,22 +48,22 @@ type failure struct {
 // sent in order. Send never waits; what becomes of a stanza that cannot be sent is told to Config.Undeliverable.
 func (f *Federation) Send(sender, to string, raw []byte) {
 	p := pair{string(domainOf([]byte(sender))), to}
-	raw = append([]byte(nil), raw...)
+	it := newItem(sender, append([]byte(nil), raw...))
 	if f.cfg.Local(to) || !f.cfg.Allowed(to) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.bounceLocked(bounce{p, raw, stanza.NotAllowed})
+		f.bounceLocked(bounce{p, it.raw, stanza.NotAllowed})
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if reason := f.queue(p, sender, raw); reason != "" {
-		f.bounceLocked(bounce{p, raw, reason})
+	if reason := f.queue(p, it); reason != "" {
+		f.bounceLocked(bounce{p, it.raw, reason})
 	}
 }
 
 // queue puts a stanza in line, or says why it does not.
-func (f *Federation) queue(p pair, sender string, raw []byte) stanza.Condition {
+func (f *Federation) queue(p pair, it *item) stanza.Condition {
 	r := f.routes[p]
 	switch {
 	case f.closed:
@@ -71,13 +71,13 @@ func (f *Federation) queue(p pair, sender string, raw []byte) stanza.Condition {
 	case r == nil:
 		r = &route{pair: p}
 	}
-	it := &item{route: r, sender: sender, raw: raw}
+	it.route = r
 	old := r.place(it)
-	more := len(raw)
+	more := len(it.raw)
 	if old != nil {
 		more -= len(old.raw)
 	}
-	if !f.admits(r, sender, more) {
+	if !f.admits(r, it.sender, more) {
 		return stanza.ResourceConstraint
 	}
 	s := r.stream()
@@ -87,14 +87,14 @@ func (f *Federation) queue(p pair, sender string, raw []byte) stanza.Condition {
 		}
 	}
 	if f.routes[p] != r {
-		f.addRoute(r, sender)
+		f.addRoute(r, it.sender)
 	}
 	if old != nil {
 		f.count(r, old.sender, more)
-		old.raw = raw
+		old.raw = it.raw
 		return ""
 	}
-	f.count(r, sender, more)
+	f.count(r, it.sender, more)
 	r.note(it)
 	if s != nil {
 		s.out.items = append(s.out.items, it)

@@ -11,7 +11,8 @@ type item struct {
 	route  *route // nil unless it is a stanza
 	sender string
 	raw    []byte
-	key    string // see route.latest; empty if nothing may take its place
+	key    string // sender and recipient, as long as something may take a place
+	state  bool   // a later one with that key may take its place; see route.latest
 }
 
 // outbox is what waits to be written on a stream, in line. It is guarded by Federation.mu.
