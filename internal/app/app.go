@@ -146,10 +146,14 @@ func (a *App) build(ctx context.Context, cert tls.Certificate, secret []byte) (e
 	if err := a.listenWeb(cert); err != nil {
 		return err
 	}
-	if err = a.newXMPP(cert, secret); err != nil {
+	roots, err := a.cfg.S2S.roots()
+	if err != nil {
+		return err
+	}
+	if err = a.newXMPP(cert, roots, secret); err != nil {
 		return fmt.Errorf("xmpp: %w", err)
 	}
-	if err := a.newFederation(cert, secret, a.resolver); err != nil {
+	if err := a.newFederation(cert, roots, secret, a.resolver); err != nil {
 		return fmt.Errorf("s2s: %w", err)
 	}
 	return a.newAdmin()

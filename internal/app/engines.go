@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -103,7 +104,7 @@ func sipAddress(at netip.AddrPort) string {
 	return at.String()
 }
 
-func (a *App) newXMPP(cert tls.Certificate, secret []byte) (err error) {
+func (a *App) newXMPP(cert tls.Certificate, roots *x509.CertPool, secret []byte) (err error) {
 	if a.uploads, err = a.newUploads(); err != nil {
 		return err
 	}
@@ -116,10 +117,6 @@ func (a *App) newXMPP(cert tls.Certificate, secret []byte) (err error) {
 	components, err := a.cfg.XMPP.components()
 	if err != nil {
 		return fmt.Errorf("components: %w", err)
-	}
-	roots, err := a.cfg.S2S.roots()
-	if err != nil {
-		return err
 	}
 	relays, relaySecret, err := a.cfg.XMPP.Turn.relays()
 	if err != nil {

@@ -62,14 +62,10 @@ func (c FederationConfig) roots() (*x509.CertPool, error) {
 }
 
 // newFederation connects the XMPP server with others.
-func (a *App) newFederation(cert tls.Certificate, secret []byte, resolver s2s.Resolver) (err error) {
+func (a *App) newFederation(cert tls.Certificate, roots *x509.CertPool, secret []byte, resolver s2s.Resolver) (err error) {
 	c := a.cfg.S2S
 	if !c.On() {
 		return nil
-	}
-	roots, err := c.roots()
-	if err != nil {
-		return err
 	}
 	cfg := s2s.Config{
 		Local: a.xmpp.Local, Deliver: a.xmpp.Deliver, Undeliverable: a.xmpp.Undeliverable,
