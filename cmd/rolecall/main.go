@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // a bare container has no time zones
 
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Description("One server for a company's reachability: chat, telephones and Teams share one state per person."),
 		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
-		kong.DefaultEnvars("ROLECALL"),
+		kong.PostBuild(nameVariables),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -78,4 +79,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "rolecall:", err)
 	return 1
+}
+
+// nameVariables gives every setting its environment variable: ROLECALL_XMPP_LISTEN_S2S is xmpp.listen-s2s. What a command is
+// told, as whom it is about, comes from nowhere but its line.
+func nameVariables(k *kong.Kong) error {
+	upper := strings.NewReplacer("-", "_", ".", "_")
+	for _, f := range k.Model.Flags {
+		if f.Name != "help" && len(f.Envs) == 0 {
+			f.Envs = []string{"ROLECALL_" + strings.ToUpper(upper.Replace(f.Name))}
+			f.Tag.Envs = f.Envs
+		}
+	}
+	return nil
 }

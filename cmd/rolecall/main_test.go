@@ -155,9 +155,9 @@ func TestHelp(t *testing.T) {
 		{"--help", []string{"check-config", "rolecall serve --help", "--data"}, []string{"--ldap.url", "--xmpp.listen"}},
 		{"xmpp --help", []string{"xmpp trace", "--data"}, []string{"--ldap.url", "--domain"}},
 		{"xmpp import --help", []string{"--dry-run", "--database", "--domain"}, []string{"--ldap.url"}},
-		{"explain --help", []string{"--class"}, []string{"--domain"}},
+		{"explain --help", []string{"--class"}, []string{"--domain", "$ROLECALL_CLASS"}},
 		{"try --help", []string{"--http.listen", "--no-play", "127.0.0.1"}, []string{"--teams.tenant-id", "--xmpp.listen-s2s"}},
-		{"serve --help", []string{"--ldap.url", "--xmpp.listen-s2s"}, []string{"rolecall serve --help"}},
+		{"serve --help", []string{"--ldap.url", "--xmpp.listen-s2s", "$ROLECALL_XMPP_LISTEN_S2S)", "$ROLECALL_SIP_RTP_MIN)"}, []string{"rolecall serve --help"}},
 	} {
 		out, code := once(t, strings.Fields(tt.args)...)
 		missing := slices.ContainsFunc(tt.has, func(text string) bool { return !strings.Contains(strings.ReplaceAll(out, "[no-]", "no-"), text) })
