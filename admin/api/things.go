@@ -106,21 +106,27 @@ func (a *API) registerThings() {
 
 // registerThing registers the five usual routes of a kind.
 func registerThing[T any, F any](a *API, th thing[T, F]) {
-	path, kind := "/"+th.plural, string(th.kind)
-	handle(a, route{"list-" + th.plural, http.MethodGet, path, th.read, th.plural, "List " + th.plural, 0},
+	path, kind, noun, nouns := "/"+th.plural, string(th.kind), string(th.kind), th.plural
+	switch th.kind {
+	case uc.KindFlowLine:
+		noun, nouns = "line of a call flow", "lines of call flows"
+	case uc.KindPhonebook:
+		noun, nouns = "entry of the phone book", "entries of the phone book"
+	}
+	handle(a, route{"list-" + th.plural, http.MethodGet, path, th.read, th.plural, "List " + nouns, 0},
 		func(_ *call, filter *F) (*list[T], error) {
 			return listOf(th.list(a.Directory.Snapshot(), filter)), nil
 		})
-	handle(a, route{"get-" + kind, http.MethodGet, path + "/{id}", th.read, th.plural, "Read one " + kind, 0},
+	handle(a, route{"get-" + kind, http.MethodGet, path + "/{id}", th.read, th.plural, "Read one " + noun, 0},
 		func(_ *call, in *ByID) (*one[T], error) { return th.find(a, in.ID) })
-	add := route{"add-" + kind, http.MethodPost, path, th.write, th.plural, "Add a " + kind, http.StatusCreated}
-	replace := route{"replace-" + kind, http.MethodPut, path + "/{id}", th.write, th.plural, "Replace one " + kind, 0}
+	add := route{"add-" + kind, http.MethodPost, path, th.write, th.plural, "Add one " + noun, http.StatusCreated}
+	replace := route{"replace-" + kind, http.MethodPut, path + "/{id}", th.write, th.plural, "Replace one " + noun, 0}
 	if th.warn != nil {
 		th.registerWarned(a, add, replace)
 	} else {
 		th.registerPlain(a, add, replace)
 	}
-	handle(a, route{"delete-" + kind, http.MethodDelete, path + "/{id}", th.write, th.plural, "Delete one " + kind, http.StatusNoContent},
+	handle(a, route{"delete-" + kind, http.MethodDelete, path + "/{id}", th.write, th.plural, "Delete one " + noun, http.StatusNoContent},
 		func(c *call, in *ByID) (*empty, error) {
 			if _, err := th.find(a, in.ID); err != nil {
 				return nil, err
