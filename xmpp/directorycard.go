@@ -49,7 +49,10 @@ func (s *Server) teamCard(c contact, viewer *account) directoryCard {
 		}
 	}
 	slices.SortFunc(known, func(a, b *uc.User) int { return strings.Compare(a.Name, b.Name) })
-	card := directoryCard{kind: "group", name: c.name, ext: dir.Teams.Get(c.team).Ext}
+	card := directoryCard{kind: "group", name: c.name}
+	if t := dir.Teams.Get(c.team); t != nil { // it may have gone since it was found
+		card.ext = t.Ext
+	}
 	var names []string
 	for _, u := range known {
 		names, card.members = append(names, cmp.Or(u.Name, u.Login)), append(card.members, s.addressOf(u))
@@ -72,20 +75,6 @@ func (s *Server) mayKnow(viewer, target *account) bool {
 		}
 	}
 	return s.sees(viewer, target)
-}
-
-// teamAsked returns the team that an IQ is addressed to, if the sender has it among the contacts.
-func (r *request) teamAsked() (contact, bool) {
-	if r.to.account != nil {
-		return contact{}, false
-	}
-	g := r.server.groups.Load()
-	c, ok := g.find(r.to.bare)
-	if !ok || c.team == 0 {
-		return contact{}, false
-	}
-	_, ok = g.item(r.from.account.user, c)
-	return c, ok
 }
 
 // temp is the vCard in the form of XEP-0054.

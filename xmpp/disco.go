@@ -197,6 +197,9 @@ func (r *request) discoInfoCommand(node string) error {
 
 // discoInfoOther tells of another user's account, to those who see the user (XEP-0030 §8, RFC 6121 §8.5.1).
 func (r *request) discoInfoOther() error {
+	if team, ok := r.teamAsked(); ok {
+		return r.discoInfoFixed([]string{nsDiscoInfo, nsDiscoItems, nsVCard}, identity{accountIdentity.category, accountIdentity.typ, team.name})
+	}
 	if r.to.account == nil || !r.server.sees(r.from.account, r.to.account) {
 		return errServiceUnavailable
 	}
@@ -262,6 +265,9 @@ func (r *request) discoItemsNone() error {
 
 // discoItemsOther lists a user's clients, and nodes, to those who see the user (XEP-0030 §4.4, XEP-0060 §5.2).
 func (r *request) discoItemsOther() error {
+	if _, ok := r.teamAsked(); ok {
+		return r.discoItemsNone()
+	}
 	if r.to.account == nil || !r.server.sees(r.from.account, r.to.account) {
 		return errServiceUnavailable
 	}

@@ -329,6 +329,10 @@ func (r *request) probe() error {
 		if !r.server.sees(a, dest.account) { // any more
 			r.server.retractPresence(r.batch, dest.account, r.from)
 		}
+	case dest.account == nil:
+		if team, ok := r.server.teamAt(dest, a); ok {
+			r.server.tellTeam(r.batch, r.server.groups.Load(), team, r.from)
+		}
 	}
 	return nil
 }

@@ -67,6 +67,23 @@ func (s *Server) tellTeam(b *batch, g *groups, c contact, to *session) {
 	}
 }
 
+// teamAt returns the team that has an address, if the viewer has it among the contacts.
+func (s *Server) teamAt(to destination, viewer *account) (contact, bool) {
+	if to.account != nil || to.resource {
+		return contact{}, false
+	}
+	g := s.groups.Load()
+	c, ok := g.find(to.bare)
+	if !ok || c.team == 0 {
+		return contact{}, false
+	}
+	_, ok = g.item(viewer.user, c)
+	return c, ok
+}
+
+// teamAsked returns the team that an IQ is addressed to, if the sender has it among the contacts.
+func (r *request) teamAsked() (contact, bool) { return r.server.teamAt(r.to, r.from.account) }
+
 // changeTeams tells those who see a team what has changed among its members.
 func (s *Server) changeTeams(b *batch, before, after *groups, changes []uc.Ref) {
 	touched := make(map[uc.TeamID]bool)
