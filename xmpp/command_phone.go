@@ -72,6 +72,9 @@ func applyFollowMe(c *call, in values) (*page, error) {
 		}
 		classes = append(classes, uc.Class(name))
 	}
+	if len(classes) == 0 { // which would mean all
+		return nil, uc.FieldError(uc.ErrInvalid, "class", "for which calls is missing")
+	}
 	var patch uc.RingPatch
 	if rings := in.one("rings"); rings == "on" || rings == "off" {
 		patch.Enabled = new(rings == "on")

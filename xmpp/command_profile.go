@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/rolecall/rolecall/internal/uc"
 )
@@ -79,7 +78,7 @@ func profileStatus(c *call) (*page, error) {
 		f.fields = append(f.fields, field{typ: "text-single", name: "since", label: "Since", values: []string{now.Since.In(zone(c.user)).Format("2006-01-02 15:04")}})
 	}
 	if !now.Base.Until.IsZero() {
-		f.fields = append(f.fields, field{typ: "text-single", name: "until", label: "Until", values: []string{now.Base.Until.In(zone(c.user)).Format(time.DateTime)}})
+		f.fields = append(f.fields, field{typ: "text-single", name: "until", label: "Until", values: []string{now.Base.Until.In(zone(c.user)).Format("2006-01-02 15:04")}})
 	}
 	return &page{form: f}, nil
 }
