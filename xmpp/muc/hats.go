@@ -16,8 +16,9 @@ import (
 
 // The limits of hats.
 const (
-	maxHats     = 100 // of one room
-	maxWorn     = 20  // by one person in one room
+	maxHats     = 100       // of one room
+	maxWorn     = 20        // by one person in one room
+	maxAllWorn  = 256 << 10 // bytes of who wears what in one room: they are written with every change of the room
 	maxHatURI   = 512
 	maxHatTitle = 128
 )
@@ -235,7 +236,7 @@ func (r *Room) assignHat(v values) (*scan.Node, error) {
 	switch {
 	case slices.Contains(worn, uri):
 		return nil, nil
-	case len(worn) >= maxWorn, !known && len(r.hats.Worn) >= r.limits.Affiliations:
+	case len(worn) >= maxWorn, !known && len(r.hats.Worn) >= r.limits.Affiliations, r.allWorn()+len(bare)+len(uri) > maxAllWorn:
 		return nil, errTooMuch
 	}
 	if r.hats.Worn == nil {
@@ -245,6 +246,17 @@ func (r *Room) assignHat(v values) (*scan.Node, error) {
 	r.changed = true
 	r.showHats(func(other string) bool { return other == bare })
 	return nil, nil
+}
+
+// allWorn is how many bytes say who wears what.
+func (r *Room) allWorn() (n int) {
+	for bare, worn := range r.hats.Worn {
+		n += len(bare)
+		for _, uri := range worn {
+			n += len(uri)
+		}
+	}
+	return n
 }
 
 // unassignHat takes a hat from somebody (XEP-0317 §3.6).

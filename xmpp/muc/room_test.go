@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -196,6 +197,30 @@ func TestForgedInRoom(t *testing.T) {
 		if refused != errors.Is(err, errBadRequest) {
 			t.Errorf("%s: %v", inside, err)
 		}
+	}
+}
+
+// TestHatsAreLimited gives hats with long names to many: what is written with every change of the room has an end.
+func TestHatsAreLimited(t *testing.T) {
+	tb := newTable(t, DefaultLimits)
+	hat := values{hatURI: {"urn:x:" + strings.Repeat("x", maxHatURI-10)}, hatTitle: {"x"}}
+	if _, err := tb.createHat(hat); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for i := 0; i < DefaultLimits.Affiliations && err == nil; i++ {
+		hat[hatWearer] = []string{fmt.Sprintf("u%d@example.org", i)}
+		_, err = tb.assignHat(hat)
+	}
+	if stored, _ := json.Marshal(tb.hats); !errors.Is(err, errTooMuch) || len(stored) > 2*maxAllWorn {
+		t.Errorf("%d bytes are stored, %v", len(stored), err)
+	}
+	hat[hatWearer] = []string{"u1@example.org"}
+	if _, err := tb.unassignHat(hat); err != nil {
+		t.Error(err)
+	}
+	if _, err := tb.assignHat(hat); err != nil {
+		t.Errorf("there is no room for what there was before: %v", err)
 	}
 }
 
