@@ -219,6 +219,10 @@ func (s *Server) publish(b *batch, owner *account, who pubsub.Entity, p publicat
 		return err
 	}
 	now := time.Now()
+	stored := make(map[string]bool, len(n.Items))
+	for _, it := range n.Items {
+		stored[it.ID] = true
+	}
 	var over []string
 	for i := range p.items {
 		it := &p.items[i]
@@ -226,8 +230,10 @@ func (s *Server) publish(b *batch, owner *account, who pubsub.Entity, p publicat
 			it.id = randomID()
 		}
 		for _, gone := range n.Put(pubsub.Item{ID: it.id, Publisher: p.by, At: now, Size: len(it.payload)}) {
-			change.DropItems = append(change.DropItems, uc.PubsubItem{Node: n.Name, ID: gone.ID})
 			over = append(over, gone.ID)
+			if stored[gone.ID] { // not one of this publication
+				change.DropItems = append(change.DropItems, uc.PubsubItem{Node: n.Name, ID: gone.ID})
+			}
 		}
 	}
 	var kept []newItem

@@ -42,6 +42,26 @@ func TestPublishingIsLimited(t *testing.T) {
 	}
 }
 
+// TestManyItemsAtOnce publishes more items than the node keeps. The store is only told of those that stay, and of what gives
+// way to them.
+func TestManyItemsAtOnce(t *testing.T) {
+	w := start(t)
+	c := w.must("anna", "a")
+	c.send(t, publishXML("1", "n", "first", "<x xmlns='u'/>"))
+	c.expect(t, "type='result'")
+	var many strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&many, "<item id='%d'><x xmlns='u'/></item>", i)
+	}
+	c.send(t, "<iq type='set' id='2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='n'>"+many.String()+"<item id='first'><x xmlns='u'/></item><item id='last'><x xmlns='u'/></item></publish></pubsub></iq>")
+	c.expect(t, "type='result'")
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if p := &w.store.published; len(p.items) != 1 || p.items[0].ID != "last" || p.drops > 2 {
+		t.Errorf("%d drops, and %v is kept", p.drops, p.items)
+	}
+}
+
 // TestPublishedSurvives makes the server forget what it has in memory: what is stored is enough.
 func TestPublishedSurvives(t *testing.T) {
 	w := start(t)

@@ -12,6 +12,7 @@ import (
 type published struct {
 	nodes []uc.PubsubNode
 	items []uc.PubsubItem
+	drops int // how often it was told to drop an item
 }
 
 func (m *memory) PubsubOwners(context.Context) ([]uc.UserID, error) {
@@ -55,6 +56,7 @@ func (m *memory) ChangePubsub(_ context.Context, c uc.PubsubChange) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := &m.published
+	p.drops += len(c.DropItems)
 	for _, name := range c.DropNodes {
 		p.nodes = slices.DeleteFunc(p.nodes, func(n uc.PubsubNode) bool { return n.User == c.User && n.Name == name })
 		p.items = slices.DeleteFunc(p.items, func(it uc.PubsubItem) bool { return it.User == c.User && it.Node == name })
