@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 
@@ -38,23 +39,39 @@ func (p *paging) read(set *scan.Node) error {
 	return nil
 }
 
-// add takes the next entry of the list.
-func (p *paging) add(key string, item *scan.Node) {
+// order is the order in which the page wants to have a sorted list: from the end, if that is what the page is of.
+func (p *paging) order(list []*lockedRoom) iter.Seq[*lockedRoom] {
+	if !p.last {
+		return slices.Values(list)
+	}
+	return func(yield func(*lockedRoom) bool) {
+		for _, l := range slices.Backward(list) {
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// add takes the next entry of the list. item makes it, if it is on the page.
+func (p *paging) add(key string, item func() *scan.Node) {
 	p.count++
 	switch {
 	case p.after != "" && key <= p.after:
 		p.index++
-		return
-	case p.before != "" && key >= p.before, !p.last && len(p.items) >= p.most:
-		return
+	case p.before != "" && key >= p.before:
+	case len(p.items) < p.most:
+		p.keys, p.items = append(p.keys, key), append(p.items, item())
+	case p.last:
+		p.index++ // before the page
 	}
-	p.keys, p.items = append(p.keys, key), append(p.items, item)
 }
 
 // end returns the entries of the page, and where it is if that was asked for.
 func (p *paging) end(asked bool) []*scan.Node {
-	if over := len(p.items) - p.most; over > 0 {
-		p.keys, p.items, p.index = p.keys[over:], p.items[over:], p.index+over
+	if p.last {
+		slices.Reverse(p.keys)
+		slices.Reverse(p.items)
 	}
 	if !asked && p.count == len(p.items) {
 		return p.items

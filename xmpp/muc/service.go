@@ -3,6 +3,7 @@ package muc
 import (
 	"bytes"
 	"context"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -73,6 +74,7 @@ type Service struct {
 
 	mu     sync.RWMutex // taken while a room is locked; nothing is locked while it is held
 	rooms  map[string]*lockedRoom
+	byName []*lockedRoom                  // the same, in order; nil: to be made
 	joined map[string]map[string]struct{} // full address → names of rooms
 }
 
@@ -253,29 +255,27 @@ func (s *Service) create(in *In, name string) (*lockedRoom, error) {
 		return nil, errTooMuch
 	}
 	l := &lockedRoom{room: r}
-	s.rooms[name] = l
+	s.rooms[name], s.byName = l, nil
 	return l, nil
 }
 
 // ownedBy counts the rooms that a user owns.
 func (s *Service) ownedBy(bare string) int {
 	s.mu.RLock()
-	all := slices.Collect(maps.Values(s.rooms))
+	list := slices.Collect(maps.Values(s.rooms)) // in no order: who makes rooms all the time need not have them sorted
 	s.mu.RUnlock()
 	n := 0
-	for _, l := range all {
-		l.mu.Lock()
-		if !l.closed && l.room.affiliation(bare) == owner {
+	eachOf(slices.Values(list), func(r *Room) {
+		if r.affiliation(bare) == owner {
 			n++
 		}
-		l.mu.Unlock()
-	}
+	})
 	return n
 }
 
-// each calls f for all rooms, by name, with the room's lock held.
-func (s *Service) each(f func(*Room)) {
-	for _, l := range s.all() {
+// eachOf calls f for rooms, with the room's lock held.
+func eachOf(rooms iter.Seq[*lockedRoom], f func(*Room)) {
+	for l := range rooms {
 		l.mu.Lock()
 		if !l.closed {
 			f(l.room)
@@ -284,13 +284,21 @@ func (s *Service) each(f func(*Room)) {
 	}
 }
 
+// all returns the rooms by name. The list is not to be changed.
 func (s *Service) all() []*lockedRoom {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	list := make([]*lockedRoom, 0, len(s.rooms))
+	list := s.byName
+	s.mu.RUnlock()
+	if list != nil {
+		return list
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list = make([]*lockedRoom, 0, len(s.rooms))
 	for _, name := range slices.Sorted(maps.Keys(s.rooms)) {
 		list = append(list, s.rooms[name])
 	}
+	s.byName = list
 	return list
 }
 
@@ -414,6 +422,7 @@ func (s *Service) close(l *lockedRoom) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.rooms, l.room.name)
+	s.byName = nil
 }
 
 // cardOf finds out whose vCard an occupant asks for.
@@ -567,10 +576,13 @@ func (s *Service) listRooms(bare string, set *scan.Node) (*scan.Node, error) {
 	if err := page.read(set); err != nil {
 		return nil, err
 	}
-	s.each(func(r *Room) {
+	rooms := s.all()
+	eachOf(page.order(rooms), func(r *Room) {
 		a := r.affiliation(bare)
 		if !r.locked && (r.settings.Public && a != outcast || a >= member) {
-			page.add(r.name, elem(nsDiscoItems, "item", "jid", r.address, "name", strings.TrimSpace(r.title())))
+			page.add(r.name, func() *scan.Node {
+				return elem(nsDiscoItems, "item", "jid", r.address, "name", strings.TrimSpace(r.title()))
+			})
 		}
 	})
 	return with(elem(nsDiscoItems, "query"), page.end(set != nil)...), nil
