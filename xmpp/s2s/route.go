@@ -198,9 +198,13 @@ func (f *Federation) forget(now time.Time) {
 	if len(f.failures) < maxFailuresKept {
 		return
 	}
+	looked := 0
 	for domain, fail := range f.failures {
 		if now.After(fail.until) || len(f.failures) >= maxFailuresKept {
 			delete(f.failures, domain)
+		}
+		if looked++; looked >= 100 { // everybody waits meanwhile
+			return
 		}
 	}
 }
