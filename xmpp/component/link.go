@@ -9,6 +9,7 @@ import (
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
 
+	"github.com/rolecall/rolecall/xmpp/lastword"
 	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
@@ -49,24 +50,46 @@ type link struct {
 
 	mu      sync.Mutex
 	waiting []outgoing
-	size    int           // bytes of what waits and of what is being written
-	reason  error         // why the stream ends; nil while it does not
-	wake    chan struct{} // holds one token while the writer has something to do
+	latest  map[string]int // of these, presence that a later one may take the place of; see lastword
+	size    int            // bytes of what waits and of what is being written
+	reason  error          // why the stream ends; nil while it does not
+	wake    chan struct{}  // holds one token while the writer has something to do
 }
 
 func newLink(s *Service, raw, conn net.Conn, name string, p *proof) *link {
 	return &link{service: s, raw: raw, conn: conn, name: name, proof: p, wake: make(chan struct{}, 1)}
 }
 
-// push queues a stanza unless the queue is full or the stream ends.
+// push queues a stanza unless the queue is full or the stream ends. A presence takes the place of an older one that waits still.
 func (l *link) push(o outgoing) bool {
+	key, state := "", false
+	if o.to != "" {
+		key, state = lastword.Of(o.raw)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.reason != nil || l.size > 0 && l.size+len(o.raw) > l.service.cfg.QueueMax {
+	at, known := l.latest[key]
+	known = known && state
+	more := len(o.raw)
+	if known {
+		more -= len(l.waiting[at].raw)
+	}
+	if l.reason != nil || l.size > 0 && more > 0 && l.size+more > l.service.cfg.QueueMax {
 		return false
 	}
+	l.size += more
+	if known {
+		l.waiting[at] = o
+		return true
+	}
+	delete(l.latest, key)
+	if state {
+		if l.latest == nil {
+			l.latest = make(map[string]int)
+		}
+		l.latest[key] = len(l.waiting)
+	}
 	l.waiting = append(l.waiting, o)
-	l.size += len(o.raw)
 	l.signal()
 	return true
 }
@@ -93,7 +116,7 @@ func (l *link) take() ([]outgoing, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := l.waiting
-	l.waiting = nil
+	l.waiting, l.latest = nil, nil
 	return list, l.reason
 }
 

@@ -1,0 +1,42 @@
+package lastword
+
+import "testing"
+
+// TestOf: what tells nothing but how somebody is now may be left out for something later, nothing else.
+func TestOf(t *testing.T) {
+	const user = "http://jabber.org/protocol/muc#user"
+	for _, c := range []struct {
+		raw   string
+		state bool
+	}{
+		{"<presence from='a@x' to='b@y'/>", true},
+		{"<presence from='a@x' to='b@y' type='unavailable'><status>x</status></presence>", true},
+		{"<presence from='a@x' to='b@y' type='subscribe'/>", false},
+		{"<presence from='a@x' to='b@y' type='probe'/>", false},
+		{"<presence from='a@x' to='b@y' type='error'/>", false},
+		{"<presence from='a@x' to='b@y/r'/>", false}, // it may be for a room
+		{"<presence from='a@x' to='b@y/r'><x xmlns='http://jabber.org/protocol/muc'/></presence>", false},
+		{"<presence from='a@x/n' to='b@y/r'><x xmlns='" + user + "'><item role='visitor'/></x></presence>", true},
+		{"<presence from='a@x/n' to='b@y/r'><x xmlns='" + user + "'><item nick='m'/></x></presence>", false},
+		{"<presence from='a@x/n' to='b@y/r'><x xmlns='" + user + "'><item><reason/></item></x></presence>", false},
+		{"<presence from='a@x/n' to='b@y/r'><x xmlns='" + user + "'><item/><status code='110'/></x></presence>", false},
+		{"<message from='a@x' to='b@y'/>", false},
+		{"<iq from='a@x' to='b@y' type='get' id='1'/>", false},
+	} {
+		key, state := Of([]byte(c.raw))
+		if state != c.state || key[:3] != "a@x" || key[len(key)-3:] == "a@x" {
+			t.Errorf("%s: %q, %v", c.raw, key, state)
+		}
+	}
+	if a, b := key("<presence from='a@x' to='b@y'/>"), key("<presence to='b@y' from='a@x' type='unavailable'/>"); a != b {
+		t.Errorf("%q and %q", a, b)
+	}
+	if key, state := Of([]byte("<presence")); key != "" || state {
+		t.Errorf("what cannot be read: %q, %v", key, state)
+	}
+}
+
+func key(raw string) string {
+	k, _ := Of([]byte(raw))
+	return k
+}
