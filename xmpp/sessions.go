@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -88,8 +89,11 @@ func (s *Server) FollowTrace(address string) (next func() []uc.TracedStanza, sto
 	return f.next, f.stop, nil
 }
 
-// newFollower checks an address. Whoever has it may be told whether there is such a user.
+// newFollower checks an address, or a login name. Whoever has it may be told whether there is such a user.
 func (s *Server) newFollower(address string) (*follower, error) {
+	if !strings.ContainsAny(address, "@/") {
+		address += "@" + s.cfg.Domain
+	}
 	parsed, err := jid.Parse(address)
 	if err != nil || parsed.Localpart() == "" || parsed.Domainpart() != s.cfg.Domain {
 		return nil, uc.FieldError(uc.ErrInvalid, "jid", "%q is not the address of a user of this server.", address)

@@ -140,7 +140,10 @@ func TestTraceOfSessions(t *testing.T) {
 	if err != nil || list[len(list)-1].ID != "m2" || list[len(list)-2].ID != "m1" {
 		t.Errorf("the trace of Ben's session: %+v, %v", list, err)
 	}
-	for _, address := range []string{"nobody@example.org", "carl@example.org", "example.org", "anna@elsewhere.example", "@"} {
+	if list, err := w.server.Trace("ben"); err != nil || list[len(list)-1].ID != "m2" {
+		t.Errorf("the trace of Ben by login name: %+v, %v", list, err)
+	}
+	for _, address := range []string{"", "nobody", "ben/b", "nobody@example.org", "carl@example.org", "example.org", "anna@elsewhere.example", "@"} {
 		if list, err := w.server.Trace(address); err == nil {
 			t.Errorf("trace of %s: %v", address, list)
 		}

@@ -38,7 +38,7 @@ func (a *API) registerChats() {
 
 // byJID is the input of a request about a user's chat sessions, or one of them.
 type byJID struct {
-	JID string `query:"jid" required:"true" doc:"Address of a user, or of one session with its resource."`
+	JID string `query:"jid" required:"true" doc:"Login name or address of a user, or address of one session with its resource."`
 }
 
 func (a *API) followTrace(c ctx, in *byJID) (*huma.StreamResponse, error) {

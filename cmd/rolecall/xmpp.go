@@ -89,7 +89,7 @@ func (sessionsCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config) e
 }
 
 type traceCmd struct {
-	JID    string `arg:"" name:"jid" help:"Address of the user, or of one session with its resource."`
+	JID    string `arg:"" name:"jid" help:"Login name or address of the user, or address of one session with its resource."`
 	Follow bool   `short:"f" help:"Go on until Ctrl-C, also with sessions that begin meanwhile."`
 }
 
