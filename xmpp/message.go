@@ -4,7 +4,13 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"mellium.im/xmpp/stanza"
 )
+
+// errTeam is told to who writes to a team.
+var errTeam = stanza.Error{Type: stanza.Cancel, Condition: stanza.ServiceUnavailable,
+	Text: map[string]string{"en": "A team is called, it has no chat. Write to one of its members."}}
 
 // message routes a message by the rules of RFC 6121 §8.5.
 func (r *request) message() error {
@@ -51,8 +57,13 @@ func (r *request) deliver(dest destination, stamped []byte, copied bool) error {
 	switch {
 	case typ == "error":
 		return nil // §8.5.2.1.1, §8.5.3.2.1: silently ignored
-	case dest.account == nil, typ == "groupchat":
-		return errServiceUnavailable // §8.5.1, §8.5.2.1.1
+	case dest.account == nil:
+		if _, ok := r.server.teamAt(dest, r.from.account); ok {
+			return errTeam
+		}
+		return errServiceUnavailable // §8.5.1
+	case typ == "groupchat":
+		return errServiceUnavailable // §8.5.2.1.1
 	case typ == "headline" && dest.resource:
 		return nil // §8.5.3.2.1: to a resource that is gone
 	}
