@@ -13,7 +13,7 @@ import (
 // What others can have written into the log: so many lines of one text at once, then so many a second, of at most so many texts; and
 // so many bytes of one value.
 const (
-	logBurst     = 1000
+	logBurst     = 10_000 // a company signs in
 	logPerSecond = 10
 	maxLogTexts  = 1000
 	maxLogValue  = 1000
