@@ -166,6 +166,7 @@ func (s *Server) toBookmarks(m *mirrored, owner *account, was *scan.Node, put []
 	if len(has) > max(len(had), s.cfg.Pubsub.Items) {
 		return pubsub.ErrTooMuch
 	}
+	read := payloads{server: s, owner: owner, node: owner.pep.nodes[nsBookmarks]}
 	for i, c := range is.Nodes {
 		room := roomOf(c)
 		if first, ok := has[room]; !ok || first != i {
@@ -175,7 +176,7 @@ func (s *Server) toBookmarks(m *mirrored, owner *account, was *scan.Node, put []
 		if at, ok := had[room]; ok && same(now, bookmark(nsBookmarks, was.Nodes[at])) {
 			continue
 		}
-		if err := s.keepExtensions(owner, room, now); err != nil {
+		if err := keepExtensions(&read, room, now); err != nil {
 			return err
 		}
 		m.put = append(m.put, newItem{room, now.AppendXML(nil, nsNone)})
@@ -193,16 +194,15 @@ func (s *Server) toBookmarks(m *mirrored, owner *account, was *scan.Node, put []
 }
 
 // keepExtensions adds to a bookmark what the item for the room has besides.
-func (s *Server) keepExtensions(owner *account, room string, c *scan.Node) error {
-	n := owner.pep.nodes[nsBookmarks]
-	if n == nil {
+func keepExtensions(read *payloads, room string, c *scan.Node) error {
+	if read.node == nil {
 		return nil
 	}
-	it, ok := n.Find(room)
+	it, ok := read.node.Find(room)
 	if !ok {
 		return nil
 	}
-	payload, err := s.payloadOf(owner, n, it)
+	payload, err := read.of(it)
 	if err != nil {
 		return err
 	}
@@ -307,8 +307,9 @@ func (s *Server) unifyBookmarks(owner *account) error {
 func (s *Server) storeUnified(owner *account, list *scan.Node) error {
 	var items []newItem
 	if n := owner.pep.nodes[nsBookmarks]; n != nil {
+		read := payloads{server: s, owner: owner, node: n}
 		for _, it := range n.Items {
-			payload, err := s.payloadOf(owner, n, it)
+			payload, err := read.of(it)
 			if err != nil {
 				return err
 			}

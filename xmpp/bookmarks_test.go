@@ -89,6 +89,38 @@ func TestBookmarksAreLimited(t *testing.T) {
 	}
 }
 
+// TestManyBookmarksAreReadAtOnce: the store is not asked for each of many items.
+func TestManyBookmarksAreReadAtOnce(t *testing.T) {
+	w := start(t)
+	c := w.must("anna", "a")
+	list := func(name string) string {
+		s := "<storage xmlns='storage:bookmarks'>"
+		for i := range 100 {
+			s += fmt.Sprintf("<conference jid='r%d@r.example' name='%s'/>", i, name)
+		}
+		return publishXML("1", nsStorage, "current", s+"</storage>")
+	}
+	c.send(t, list("a"))
+	c.expect(t, "type='result'")
+	for name, ask := range map[string]string{
+		"a change of all": list("b"),
+		"all items":       "<iq type='get' id='1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'/></pubsub></iq>",
+		"all forms": "<iq type='set' id='0'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><delete node='storage:bookmarks'/></pubsub></iq>" +
+			"<iq type='get' id='1'><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query></iq>",
+	} {
+		w.store.mu.Lock()
+		w.store.published.reads = 0
+		w.store.mu.Unlock()
+		c.send(t, ask)
+		c.takeUntil(t, "id='1'")
+		w.store.mu.Lock()
+		if n := w.store.published.reads; n > 20 {
+			t.Errorf("%s: %d times", name, n)
+		}
+		w.store.mu.Unlock()
+	}
+}
+
 // TestBookmarksCost: a change costs as much as the list is long, not the square of it.
 func TestBookmarksCost(t *testing.T) {
 	w := newWorld(t, uc.NewDirectory(1, company()))

@@ -152,6 +152,7 @@ type Store interface {
 	PubsubNodes(context.Context, uc.UserID) ([]uc.PubsubNode, error)
 	PubsubItems(context.Context, uc.UserID) ([]uc.PubsubItem, error) // oldest first, without payloads
 	PubsubPayload(ctx context.Context, user uc.UserID, node, id string) ([]byte, error)
+	PubsubPayloads(ctx context.Context, user uc.UserID, node string) (map[string][]byte, error) // by ID
 	ChangePubsub(context.Context, uc.PubsubChange) error
 	AddAudit(context.Context, uc.AuditEntry) error
 	LastSeen(context.Context, uc.UserID) (uc.LastSeen, error) // zero times where they are not known

@@ -121,6 +121,31 @@ func (s *Server) payloadOf(a *account, n *pubsub.Node, it pubsub.Item) ([]byte, 
 	return p, err
 }
 
+// payloads reads payloads of a node: a few one by one, and all at once when there are more.
+type payloads struct {
+	server *Server
+	owner  *account
+	node   *pubsub.Node
+	read   int
+	all    map[string][]byte // nil: not read
+}
+
+// fewPayloads is how many are read one by one.
+const fewPayloads = 8
+
+// of returns the payload of an item; called with pep.mu held.
+func (p *payloads) of(it pubsub.Item) (payload []byte, err error) {
+	if p.read++; p.read > fewPayloads && p.all == nil {
+		if p.all, err = p.server.deps.Store.PubsubPayloads(p.server.ctx, p.owner.user, p.node.Name); err != nil {
+			return nil, err
+		}
+	}
+	if p.all != nil {
+		return p.all[it.ID], nil
+	}
+	return p.server.payloadOf(p.owner, p.node, it)
+}
+
 // commitNode stores a change of one node and takes it over; now is nil if the node is gone. pep.mu is held.
 func (s *Server) commitNode(a *account, name string, now *pubsub.Node, c uc.PubsubChange) error {
 	if now != nil {

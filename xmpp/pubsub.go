@@ -140,8 +140,9 @@ func (q *nodeRequest) items() error {
 	}
 	cut := page.Fit(maxItemsAnswer, query.Backwards || query.Newest > 0)
 	e := newElement("pubsub").attr("xmlns", nsPubsub).start("items").attr("node", q.node)
+	read := payloads{server: q.server, owner: q.owner, node: n}
 	for _, it := range page.Items {
-		payload, err := q.server.payloadOf(q.owner, n, it)
+		payload, err := read.of(it)
 		if err != nil {
 			return err
 		}

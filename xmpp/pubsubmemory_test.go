@@ -13,6 +13,7 @@ type published struct {
 	nodes []uc.PubsubNode
 	items []uc.PubsubItem
 	drops int // how often it was told to drop an item
+	reads int // of payloads
 }
 
 func (m *memory) PubsubOwners(context.Context) ([]uc.UserID, error) {
@@ -44,12 +45,26 @@ func (m *memory) PubsubItems(_ context.Context, u uc.UserID) ([]uc.PubsubItem, e
 func (m *memory) PubsubPayload(_ context.Context, u uc.UserID, node, id string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.published.reads++
 	for _, it := range m.published.items {
 		if it.User == u && it.Node == node && it.ID == id {
 			return it.Payload, nil
 		}
 	}
 	return nil, nil
+}
+
+func (m *memory) PubsubPayloads(_ context.Context, u uc.UserID, node string) (map[string][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.published.reads++
+	payloads := make(map[string][]byte)
+	for _, it := range m.published.items {
+		if it.User == u && it.Node == node {
+			payloads[it.ID] = it.Payload
+		}
+	}
+	return payloads, nil
 }
 
 func (m *memory) ChangePubsub(_ context.Context, c uc.PubsubChange) error {

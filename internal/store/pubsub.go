@@ -42,6 +42,20 @@ func (s *Store) PubsubPayload(ctx context.Context, user uc.UserID, node, id stri
 	return payload, s.problem("read an item", err)
 }
 
+// PubsubPayloads returns the payloads of all items of a node, by ID.
+func (s *Store) PubsubPayloads(ctx context.Context, user uc.UserID, node string) (map[string][]byte, error) {
+	list, err := selectAll(ctx, s.read, `SELECT id, payload FROM pubsub_items WHERE user_id = $1 AND node = $2`,
+		func(it *uc.PubsubItem) []any { return []any{&it.ID, &it.Payload} }, int64(user), node)
+	if err != nil {
+		return nil, s.problem("read items", err)
+	}
+	payloads := make(map[string][]byte, len(list))
+	for _, it := range list {
+		payloads[it.ID] = it.Payload
+	}
+	return payloads, nil
+}
+
 // ChangePubsub changes the nodes of a user.
 func (s *Store) ChangePubsub(ctx context.Context, c uc.PubsubChange) error {
 	return s.commit(ctx, "write nodes", func(ctx context.Context, tx *sql.Tx) error {

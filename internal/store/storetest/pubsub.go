@@ -30,6 +30,8 @@ func testPubsub(t *testing.T, open func() Store) {
 	want(t, "items", must1(s.PubsubItems(ctx, 1))(t), listed(one, two, other))
 	want(t, "a payload", string(must1(s.PubsubPayload(ctx, 1, "tune", "2"))(t)), string(two.Payload))
 	want(t, "no payload", must1(s.PubsubPayload(ctx, 2, "tune", "2"))(t), nil)
+	want(t, "payloads", must1(s.PubsubPayloads(ctx, 1, "tune"))(t), map[string][]byte{"1": one.Payload, "2": two.Payload})
+	want(t, "no payloads", must1(s.PubsubPayloads(ctx, 2, "tune"))(t), map[string][]byte{})
 
 	// Published again, an item is the newest one.
 	one = item("tune", "1", "<uno/>")

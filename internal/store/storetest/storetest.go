@@ -36,6 +36,7 @@ type Store interface {
 	PubsubNodes(ctx context.Context, user uc.UserID) ([]uc.PubsubNode, error)
 	PubsubItems(ctx context.Context, user uc.UserID) ([]uc.PubsubItem, error)
 	PubsubPayload(ctx context.Context, user uc.UserID, node, id string) ([]byte, error)
+	PubsubPayloads(ctx context.Context, user uc.UserID, node string) (map[string][]byte, error)
 	ChangePubsub(ctx context.Context, c uc.PubsubChange) error
 
 	Rooms(ctx context.Context) ([]uc.Room, error)
