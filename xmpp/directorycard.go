@@ -15,9 +15,6 @@ const (
 	nodeVCard4 = "urn:xmpp:vcard4" // XEP-0292 §3
 )
 
-// vcard4Item is the ID of the item (XEP-0292 §3).
-const vcard4Item = "current"
-
 // maxNamed is how many members a team's vCard names.
 const maxNamed = 50
 
@@ -144,12 +141,12 @@ func (r *request) pubsubGetTeam(team contact) error {
 	case n.Nodes[0].Attr("node") != nodeVCard4:
 		return pubsub.ErrNotFound
 	}
-	return r.replyItem(nodeVCard4, vcard4Item, r.server.teamCard(team, r.from.account).four())
+	return r.replyItem(nodeVCard4, r.server.teamCard(team, r.from.account).four())
 }
 
 // replyItem answers with the one item of a node that the server makes.
-func (r *request) replyItem(node, id string, payload []byte) error {
+func (r *request) replyItem(node string, payload []byte) error {
 	e := newElement("pubsub").attr("xmlns", nsPubsub).start("items").attr("node", node)
-	appendPubsubItem(e, id, "", payload)
+	appendPubsubItem(e, madeItem, "", payload)
 	return r.reply(e.close("items").close("pubsub").bytes())
 }

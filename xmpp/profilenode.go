@@ -12,8 +12,8 @@ import (
 // user and says which one is in effect. The server alone publishes to it; nobody but the user may read it.
 const nsProfiles = "urn:rolecall:profiles:0"
 
-// profilesItem is the ID of the item.
-const profilesItem = "current"
+// madeItem is the ID of the one item of a node that the server makes (XEP-0152 §3, XEP-0292 §3).
+const madeItem = "current"
 
 // profileList makes the item's payload.
 func (s *Server) profileList(a *account) []byte {
@@ -38,7 +38,7 @@ func (s *Server) profileList(a *account) []byte {
 
 func profilesEvent(list []byte) []byte {
 	e := newElement("event").attr("xmlns", nsPubsubEvent).start("items").attr("node", nsProfiles)
-	appendPubsubItem(e, profilesItem, "", list)
+	appendPubsubItem(e, madeItem, "", list)
 	return e.close("items").close("event").bytes()
 }
 

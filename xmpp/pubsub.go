@@ -113,16 +113,16 @@ func (q *nodeRequest) readable() (*pubsub.Node, error) {
 // items answers with items of a node (XEP-0060 §6.5).
 func (q *nodeRequest) items() error {
 	if q.node == nsProfiles && q.who.Owner {
-		return q.replyItem(q.node, profilesItem, q.server.profileList(q.owner))
+		return q.replyItem(q.node, q.server.profileList(q.owner))
 	}
 	if q.node == nsReach && q.server.mayReadReach(q.owner, q.from) {
-		return q.replyItem(q.node, reachItem, q.server.reach(q.owner))
+		return q.replyItem(q.node, q.server.reach(q.owner))
 	}
 	switch card, err := q.card4(); {
 	case err != nil:
 		return err
 	case card != nil:
-		return q.replyItem(q.node, vcard4Item, card)
+		return q.replyItem(q.node, card)
 	}
 	query, err := q.readQuery()
 	if err != nil {
@@ -268,11 +268,8 @@ func (r *request) hasNode(owner *account, node string) bool {
 
 // itemsOf names the items of a node that there is.
 func (s *Server) itemsOf(owner *account, node string) []string {
-	switch node {
-	case nsProfiles:
-		return []string{profilesItem}
-	case nsReach:
-		return []string{reachItem}
+	if serverNode(node) {
+		return []string{madeItem}
 	}
 	owner.pep.mu.Lock()
 	defer owner.pep.mu.Unlock()

@@ -16,9 +16,6 @@ import (
 // telephone or a forwarding that takes calls it is empty.
 const nsReach = "urn:xmpp:reach:0"
 
-// reachItem is the ID of the item (XEP-0152 §3).
-const reachItem = "current"
-
 // serverNode reports whether the server alone publishes to a node.
 func serverNode(node string) bool { return node == nsProfiles || node == nsReach }
 
@@ -56,7 +53,7 @@ func hasAddress(reach []byte) bool { return bytes.Contains(reach, []byte("<addr"
 
 func reachEvent(payload []byte) []byte {
 	e := newElement("event").attr("xmlns", nsPubsubEvent).start("items").attr("node", nsReach)
-	appendPubsubItem(e, reachItem, "", payload)
+	appendPubsubItem(e, madeItem, "", payload)
 	return e.close("items").close("event").bytes()
 }
 

@@ -92,7 +92,7 @@ func shortened(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == "stack" {
 		return a
 	}
-	text := ""
+	var text string
 	switch a.Value.Kind() {
 	case slog.KindString:
 		text = a.Value.String()
