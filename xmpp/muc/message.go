@@ -16,7 +16,7 @@ const maxSubject = 2048
 func (r *Room) onMessage(in *In) error {
 	typ := string(in.Head.Type)
 	s := r.seats[in.From]
-	in.without(nsOccupantID)
+	in.without(r.isRooms)
 	switch {
 	case typ == "error":
 		return r.bounced(s, in)
@@ -50,7 +50,7 @@ func (r *Room) groupMessage(s *seat, in *In) error {
 		return errNotInRoom
 	case s.occupant.role < participant:
 		return errForbidden // §7.5: without voice
-	case in.Head.Child == nil, r.forged(in.node):
+	case in.Head.Child == nil, forged(in.node):
 		return errBadRequest
 	case !r.take(in.Bare):
 		return errTooFast
@@ -79,14 +79,20 @@ func (r *Room) groupMessage(s *seat, in *In) error {
 }
 
 // forged reports whether a message says something that only the room may say.
-func (r *Room) forged(n *scan.Node) bool {
-	for _, c := range n.Nodes {
-		switch {
-		case strings.HasPrefix(c.NS, NS) && len(c.Nodes) > 0,
-			c.NS == nsStanzaID && r.is(c.Attr("by")),
-			c.NS == nsDelay && r.is(c.Attr("from")):
-			return true
-		}
+func forged(n *scan.Node) bool {
+	return slices.ContainsFunc(n.Nodes, func(c *scan.Node) bool { return strings.HasPrefix(c.NS, NS) && len(c.Nodes) > 0 })
+}
+
+// isRooms reports whether an element is one that the room adds to messages: who resends what came from here may have left
+// it in, so it is taken out and not refused (XEP-0359 §5, XEP-0421 §5).
+func (r *Room) isRooms(c *scan.Node) bool {
+	switch c.NS {
+	case nsOccupantID:
+		return true
+	case nsStanzaID:
+		return r.is(c.Attr("by"))
+	case nsDelay:
+		return r.is(c.Attr("from"))
 	}
 	return false
 }
@@ -120,7 +126,7 @@ func (r *Room) privateMessage(s *seat, in *In) error {
 	switch to := r.nicks[in.Nick]; {
 	case s == nil:
 		return errNotInRoom
-	case string(in.Head.Type) == "groupchat", r.forged(in.node):
+	case string(in.Head.Type) == "groupchat", forged(in.node):
 		return errBadRequest
 	case to == nil:
 		return errNotFound

@@ -179,23 +179,35 @@ func TestBannedHasNoNick(t *testing.T) {
 	}
 }
 
-// TestForgedInRoom says something in the name of the room.
+// TestForgedInRoom says something in the name of the room: it is taken out, and the rest is heard (XEP-0359 §5).
 func TestForgedInRoom(t *testing.T) {
-	for inside, refused := range map[string]bool{
-		"<delay xmlns='urn:xmpp:delay' from='$R' stamp='2020-01-01T00:00:00Z'/>":                      true,
-		"<delay xmlns='urn:xmpp:delay' from='HALL@Rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":  true,
-		"<delay xmlns='urn:xmpp:delay' from='$R/ben' stamp='2020-01-01T00:00:00Z'/>":                  true,
-		"<delay xmlns='urn:xmpp:delay' from='rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":       true,
-		"<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>":                                false,
-		"<delay xmlns='urn:xmpp:delay' from='other@rooms.example.org' stamp='2020-01-01T00:00:00Z'/>": false,
-		"<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='Hall@rooms.example.org'/>":                      true,
-		"<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='carl@example.org'/>":                            false,
+	for inside, stays := range map[string]bool{
+		"<delay xmlns='urn:xmpp:delay' from='$R' stamp='2020-01-01T00:00:00Z'/>":                      false,
+		"<delay xmlns='urn:xmpp:delay' from='HALL@Rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":  false,
+		"<delay xmlns='urn:xmpp:delay' from='$R/ben' stamp='2020-01-01T00:00:00Z'/>":                  false,
+		"<delay xmlns='urn:xmpp:delay' from='rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":       false,
+		"<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>":                                true,
+		"<delay xmlns='urn:xmpp:delay' from='other@rooms.example.org' stamp='2020-01-01T00:00:00Z'/>": true,
+		"<stanza-id xmlns='urn:xmpp:sid:0' id='forged' by='Hall@rooms.example.org'/>":                 false,
+		"<stanza-id xmlns='urn:xmpp:sid:0' id='other' by='carl@example.org'/>":                        true,
+		"<origin-id xmlns='urn:xmpp:sid:0' id='own'/>":                                                true,
 	} {
 		tb := newTable(t, DefaultLimits)
+		tb.enters("anna")
 		tb.enters("ben")
-		_, err := tb.does("ben", "<message type='groupchat' to='$R'><body>x</body>"+inside+"</message>")
-		if refused != errors.Is(err, errBadRequest) {
-			t.Errorf("%s: %v", inside, err)
+		for _, message := range []string{"type='groupchat' to='$R'", "type='chat' to='$R/anna'"} {
+			out := tb.must("ben", "<message "+message+"><body>x</body>"+inside+"</message>")
+			heard, err := scan.Parse(out[0].Stanza)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := heard.Nodes[1] // after the body; what the room says itself comes at the end
+			if said := first.Attr("stamp") != "" || first.Attr("id") == "forged" || first.Attr("id") == "other" || first.Attr("id") == "own"; said != stays {
+				t.Errorf("%s: the others hear %s", inside, out[0].Stanza)
+			}
+			if heard.ChildText(scan.NSClient, "body") != "x" {
+				t.Errorf("%s: the message is lost", inside)
+			}
 		}
 	}
 }

@@ -132,12 +132,12 @@ func (in *In) stampedFrom(address string) []byte {
 	return append(out[:at], out[at+len(emptyTo):]...)
 }
 
-// without takes what a client pretends to know of occupants out of a stanza (XEP-0421 §5).
-func (in *In) without(ns string) {
-	if !slices.ContainsFunc(in.node.Nodes, func(c *scan.Node) bool { return c.NS == ns }) {
+// without takes children out of a stanza.
+func (in *In) without(drop func(*scan.Node) bool) {
+	if !slices.ContainsFunc(in.node.Nodes, drop) {
 		return
 	}
-	in.node.Nodes = slices.DeleteFunc(in.node.Nodes, func(c *scan.Node) bool { return c.NS == ns })
+	in.node.Nodes = slices.DeleteFunc(in.node.Nodes, drop)
 	raw := in.node.AppendXML(nil, scan.NSClient)
 	if head, whole, _, err := scan.New(scan.Limits{Stanza: 1 << 30, Depth: 1 << 10, Attrs: 1 << 10}).Next(raw); err == nil {
 		in.Head, in.Raw = head, whole
