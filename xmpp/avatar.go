@@ -299,6 +299,20 @@ func (s *Server) nodeChanged(b *batch, owner *account, node string) {
 	}
 	owner.pep.mu.Lock()
 	s.findPhoto(owner)
+	between := node == nsAvatarData && owner.betweenPhotos()
 	owner.pep.mu.Unlock()
-	s.refreshPhoto(b, owner)
+	if !between {
+		s.refreshPhoto(b, owner)
+	}
+}
+
+// betweenPhotos reports whether a new picture has taken the place of the one that the metadata still names, as it is until
+// the client publishes the metadata, too (XEP-0084 §3.1, §3.2): nobody is told that there is none. Called with pep.mu held.
+func (a *account) betweenPhotos() bool {
+	data := a.pep.nodes[nsAvatarData]
+	if data == nil || a.pep.photo.Load().hash != "" {
+		return false
+	}
+	_, ok := data.Last()
+	return ok
 }
