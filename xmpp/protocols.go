@@ -60,7 +60,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0153", Title: "vCard-Based Avatars", Note: "the hash is put into presence by the server"},
 	{Name: "XEP-0156", Title: "Discovering Alternative Connection Methods", Note: "host-meta and host-meta.json, for WebSocket and BOSH; they are of use where the HTTP listener is on port 443 of the domain"},
 	{Name: "XEP-0160", Title: "Offline Messages", Note: "durable before they are acknowledged", Server: []string{"msgoffline"}},
-	{Name: "XEP-0191", Title: "Blocking Command", Note: "both directions, for whole domains and single resources too; holds within shared groups", Server: []string{nsBlocking}},
+	{Name: "XEP-0191", Title: "Blocking Command", Note: "both directions, for whole domains and single resources too; holds within shared groups; messages of a blocked room or occupant are dropped, presence in rooms is passed on", Server: []string{nsBlocking}},
 	{Name: "XEP-0377", Title: "Spam Reporting", Note: "with a block; written to the log", Server: []string{nsReporting}},
 	{Name: "XEP-0198", Title: "Stream Management", Note: "with resumption, for 10 minutes; what is not acknowledged then goes to the user's other clients or is kept"},
 	{Name: "XEP-0163", Title: "Personal Eventing Protocol", Note: "+notify by capabilities; newest items to those who come; not by directed presence; people at other servers, too"},

@@ -100,6 +100,9 @@ func (r *request) inRooms() error {
 	if err != nil {
 		return stanza.Error{Type: stanza.Modify, Condition: stanza.JIDMalformed}
 	}
+	if l := r.from.account.blocked.Load(); l != nil && r.head.Kind == scan.Message && l.blocks(to.Bare().String(), to.Resourcepart()) {
+		return errBlocked
+	}
 	if r.forRoomArchive(to) {
 		return r.roomArchive(to.Localpart())
 	}
@@ -147,6 +150,9 @@ func (s *Server) deliverRoom(b *batch, by *account, d muc.Delivery) {
 	for _, to := range d.To {
 		b.scratch = append(scan.AppendEscaped(append(b.scratch[:0], " to='"...), to), '\'')
 		if c := s.router.sessionOf(to); c != nil {
+			if c.account.unwanted(&d) {
+				continue
+			}
 			if w := c.behind.Load(); w == nil || !b.holdInRoom(w, c, &d, before, b.scratch, behind) {
 				b.push(c, before, b.scratch, behind)
 			}
@@ -163,6 +169,17 @@ func (s *Server) deliverRoom(b *batch, by *account, d muc.Delivery) {
 			s.deliverInvitation(b, by, a, slices.Concat(before, b.scratch, behind))
 		}
 	}
+}
+
+// unwanted reports whether a message comes from a room or an occupant whom the user has blocked (XEP-0191 §3.3). Presence
+// is passed on: without it the client would not know who is in the room, nor that it has left.
+func (a *account) unwanted(d *muc.Delivery) bool {
+	l := a.blocked.Load()
+	if l == nil || !bytes.HasPrefix(d.Stanza, []byte("<message")) {
+		return false
+	}
+	head, _, _, err := scan.New(unlimited).Next(d.Stanza)
+	return err == nil && l.blocks(string(bareOf(head.From)), resourceOf(head.From))
 }
 
 // deliverInvitation gives a room's message to a user who is not in the room, and keeps it if need be. Who
