@@ -74,3 +74,6 @@ func (s *seldom) due(now time.Time, pause time.Duration) bool {
 	last := s.last.Load()
 	return now.UnixNano()-last >= int64(pause) && s.last.CompareAndSwap(last, now.UnixNano())
 }
+
+// forget makes it due at once.
+func (s *seldom) forget() { s.last.Store(0) }

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"errors"
 	"time"
 
 	"mellium.im/xmpp/stanza"
@@ -51,9 +52,13 @@ func (r *request) register() error {
 	case c.user.Auth != uc.AuthLocal:
 		return stanza.Error{Type: stanza.Cancel, Condition: stanza.NotAllowed, Text: map[string]string{"en": "the password is not kept here"}}
 	case !r.from.account.mayChangePassword(c.now):
-		return stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint}
+		return stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: map[string]string{"en": "try again in a few seconds"}}
 	}
-	if err := r.server.deps.Accounts.SetPassword(c.ctx, c.by(), c.user.ID, password.Text); err != nil {
+	err = r.server.deps.Accounts.SetPassword(c.ctx, c.by(), c.user.ID, password.Text)
+	if errors.Is(err, uc.ErrInvalid) { // no keys were made, and the user will try another at once
+		r.from.account.passwordTried.forget()
+	}
+	if err != nil {
 		return err
 	}
 	return r.reply(nil)

@@ -26,6 +26,10 @@ func TestPasswordChangeIsRefused(t *testing.T) {
 	a, b := w.must("anna", "a"), w.must("ben", "b")
 	a.send(t, "<iq type='set' id='r' to='example.org'><query xmlns='jabber:iq:register'><username>anna</username><password>short</password></query></iq>")
 	a.expect(t, "id='r'", "not-acceptable", "too short")
+	a.send(t, "<iq type='set' id='s' to='example.org'><query xmlns='jabber:iq:register'><username>anna</username><password>Other1234</password></query></iq>")
+	a.expect(t, "id='s'", "type='result'") // whoever typed too short a password need not wait
+	a.send(t, "<iq type='set' id='t' to='example.org'><query xmlns='jabber:iq:register'><username>anna</username><password>Other1234</password></query></iq>")
+	a.expect(t, "id='t'", "resource-constraint", "try again")
 	u := *w.dir.Load().UserByLogin("ben")
 	u.Auth = uc.AuthLDAP
 	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
