@@ -47,7 +47,7 @@ type refusals struct {
 type profile struct {
 	ns    string
 	begin string // name of the element that begins an attempt
-	empty string // text that stands for a message of no bytes
+	empty string // text by which a client says that its message has no bytes
 }
 
 var (
@@ -218,11 +218,7 @@ func (n *negotiation) initialResponse() ([]byte, error) {
 
 // challenge sends a challenge and returns the response.
 func (n *negotiation) challenge(data []byte) ([]byte, error) {
-	text := n.profile.empty
-	if len(data) > 0 {
-		text = base64.StdEncoding.EncodeToString(data)
-	}
-	el, err := n.ask("<challenge xmlns='"+n.profile.ns+"'>"+text+"</challenge>", "response")
+	el, err := n.ask("<challenge xmlns='"+n.profile.ns+"'>"+base64.StdEncoding.EncodeToString(data)+"</challenge>", "response")
 	if err != nil {
 		return nil, err
 	}
