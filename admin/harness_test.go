@@ -19,6 +19,7 @@ import (
 	"github.com/rolecall/rolecall/admin/access"
 	"github.com/rolecall/rolecall/internal/bus"
 	"github.com/rolecall/rolecall/internal/directory"
+	"github.com/rolecall/rolecall/internal/testenv"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -37,7 +38,7 @@ type company struct {
 	http     *httptest.Server
 	chats    *chats
 	streams  []uc.ServerStream
-	log      *strings.Builder
+	log      testenv.Log
 	profiles map[string]uc.ProfileID
 }
 
@@ -52,8 +53,8 @@ func (c *company) hasPassword(login, password string) bool {
 // open starts a company with one account of each admin level, named by it, and some ordinary users.
 func open(t *testing.T) *company {
 	t.Helper()
-	c := &company{t: t, bus: bus.New(), log: &strings.Builder{}, profiles: map[string]uc.ProfileID{}}
-	log := slog.New(slog.NewTextHandler(&lockedWriter{w: c.log}, nil))
+	c := &company{t: t, bus: bus.New(), profiles: map[string]uc.ProfileID{}}
+	log := slog.New(slog.NewTextHandler(&c.log, nil))
 	dir, err := directory.Open(t.Context(), &directory.Memory{}, c.bus, directory.Options{Iterations: 2, Now: c.time})
 	if err != nil {
 		t.Fatal(err)
@@ -89,17 +90,6 @@ func open(t *testing.T) *company {
 		c.http.Close()
 	})
 	return c
-}
-
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (w *lockedWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.w.Write(b)
 }
 
 func must[T any](t *testing.T) func(T, error) T {

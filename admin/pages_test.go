@@ -55,7 +55,7 @@ func TestPagesByLevel(t *testing.T) {
 		}
 	}
 	if strings.Contains(c.log.String(), "level=ERROR") {
-		t.Error(c.log)
+		t.Error(c.log.String())
 	}
 }
 

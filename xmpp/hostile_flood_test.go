@@ -3,31 +3,12 @@ package xmpp
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/rolecall/rolecall/internal/testenv"
 	"github.com/rolecall/rolecall/internal/uc"
 )
-
-// logged is what the log is told.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Collect(strings.Lines(l.text.String()))
-}
 
 // TestRosterFlood adds contacts until there may be no more, with names that are too long, too many groups,
 // and to a roster that others fill.
@@ -76,7 +57,7 @@ func TestRosterFlood(t *testing.T) {
 // is told of each once, keeps only so many, and can still add contacts.
 func TestSubscriptionFlood(t *testing.T) {
 	w := newWorld(t, uc.NewDirectory(1, company()), func(c *Config) { c.MaxRoster = 2 })
-	var told logged
+	var told testenv.Log
 	w.server.log = slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.run(t)
 	witness := w.witness()
@@ -97,7 +78,7 @@ func TestSubscriptionFlood(t *testing.T) {
 	victim.send(t, "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='friend@example.org'/></query></iq>")
 	victim.expect(t, "type='result'") // so nothing more has come
 	kept := 0
-	if lines := told.lines(); len(lines) != 1 {
+	if lines := told.Lines(""); len(lines) != 1 {
 		t.Errorf("%d lines in the log, want one that says that there are too many", len(lines))
 	}
 	w.store.mu.Lock()
@@ -124,7 +105,7 @@ func TestSubscriptionFlood(t *testing.T) {
 // TestFloodOfReports blocks many at once and reports each, at length. The log gets one line that says how many.
 func TestFloodOfReports(t *testing.T) {
 	w := newWorld(t, uc.NewDirectory(1, company()))
-	var told logged
+	var told testenv.Log
 	w.server.log = slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.run(t)
 	c := w.must("anna", "a")
@@ -136,7 +117,7 @@ func TestFloodOfReports(t *testing.T) {
 	c.send(t, "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'>"+items.String()+"</block></iq><iq type='get' id='2'><ping xmlns='urn:xmpp:ping'/></iq>")
 	c.expect(t, "id='1'", "type='result'")
 	c.expect(t, "id='2'")
-	lines := told.lines()
+	lines := told.Lines("")
 	if len(lines) != 1 || len(lines[0]) > 2000 || !strings.Contains(lines[0], "reports=100") || !strings.Contains(lines[0], "u0@far.example") {
 		t.Errorf("the log is told %s", lines)
 	}

@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rolecall/rolecall/internal/app"
+	"github.com/rolecall/rolecall/internal/testenv"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -41,27 +41,13 @@ func TestMain(m *testing.M) {
 // command is a running rolecall.
 type command struct {
 	*exec.Cmd
-	mu     sync.Mutex
-	output bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (c *command) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.output.Write(p)
-}
-
-func (c *command) said() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.output.String()
+	output testenv.Log
 }
 
 func begin(t *testing.T, args ...string) *command {
 	t.Helper()
 	c := &command{Cmd: exec.Command(binary, args...)}
-	c.Stdout, c.Stderr = c, c
+	c.Stdout, c.Stderr = &c.output, &c.output
 	c.Env = append(os.Environ(), "NO_COLOR=1")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -70,7 +56,7 @@ func begin(t *testing.T, args ...string) *command {
 		_ = c.Process.Kill() // most have ended by then
 		_, _ = c.Process.Wait()
 		if t.Failed() {
-			t.Logf("%s:\n%s", strings.Join(args, " "), c.said())
+			t.Logf("%s:\n%s", strings.Join(args, " "), c.output.String())
 		}
 	})
 	return c
@@ -79,7 +65,7 @@ func begin(t *testing.T, args ...string) *command {
 // waitFor waits until the command has said something.
 func (c *command) waitFor(t *testing.T, text string, limit time.Duration) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !strings.Contains(c.said(), text); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); !strings.Contains(c.output.String(), text); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it did not say %q within %v", text, limit)
 		}
@@ -105,7 +91,7 @@ func once(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	c := begin(t, args...)
 	code := c.ends(t, time.Minute)
-	return c.said(), code
+	return c.output.String(), code
 }
 
 // TestTheMainJob is what `make run` does, and what can be done beside it.
@@ -113,7 +99,7 @@ func TestTheMainJob(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "d")
 	server := begin(t, "try", "--data="+data)
 	server.waitFor(t, "Running until Ctrl-C", 4*time.Minute)
-	if strings.Contains(server.said(), "level=") {
+	if strings.Contains(server.output.String(), "level=") {
 		t.Error("the log stands between what is told")
 	}
 	if log, err := os.ReadFile(filepath.Join(data, "rolecall.log")); err != nil || !strings.Contains(string(log), "msg=running") {
@@ -178,7 +164,7 @@ func TestTry(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "d")
 	server := begin(t, "try", "--no-play", "--data="+data, "--domain=company.example", "--http.listen="+web)
 	server.waitFor(t, "Running until Ctrl-C. Open http://"+web, time.Minute)
-	if !strings.Contains(server.said(), "anna@company.example") {
+	if !strings.Contains(server.output.String(), "anna@company.example") {
 		t.Error("it has another domain")
 	}
 	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
@@ -305,7 +291,7 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 	if state.Effective != uc.ProfileDND {
 		t.Errorf("the last user is in profile %d after kill -9, want DND", state.Effective)
 	}
-	if strings.Contains(again.said(), "one-time password") {
+	if strings.Contains(again.output.String(), "one-time password") {
 		t.Error("the second start made another administrator")
 	}
 }

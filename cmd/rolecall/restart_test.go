@@ -78,14 +78,14 @@ func TestRestartAndShutdown(t *testing.T) {
 		t.Fatalf("restart: %s", answer)
 	}
 	told(boss, ben, "Back in a moment")
-	for deadline := time.Now().Add(time.Minute); strings.Count(server.said(), "msg=running") < 2; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); strings.Count(server.output.String(), "msg=running") < 2; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not run again")
 		}
 	}
 
 	boss, ben = signIn()
-	if strings.Count(server.said(), "one-time password") != 1 {
+	if strings.Count(server.output.String(), "one-time password") != 1 {
 		t.Error("the restart made another administrator")
 	}
 	if answer := boss.command("shutdown", "delay", "0"); !strings.Contains(answer, "status='completed'") {

@@ -1,17 +1,13 @@
 package testenv
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // Peer is another XMPP server.
@@ -62,7 +58,7 @@ func (p *Peer) StartProsody(t testing.TB, c PeerConfig) {
 		modules += fmt.Sprintf("%q, ", m)
 	}
 	conf := p.write(t, c, "prosody.cfg.lua", prosodyConfig, "NAMESERVER", strings.ReplaceAll(c.Nameserver, ":", "@"), "MODULES", modules)
-	p.serve(t, exec.CommandContext(context.Background(), program(t, "prosody"), "--config", conf, "-F"))
+	serve(t, p.Direct, exec.CommandContext(context.Background(), program(t, "prosody"), "--config", conf, "-F"))
 }
 
 const ejabberdConfig = `hosts: ["DOMAIN"]
@@ -90,7 +86,7 @@ func (p *Peer) StartEjabberd(t testing.TB, c PeerConfig) {
 	cmd := exec.CommandContext(context.Background(), program(t, "erl"), "-noinput", "-mnesia", "dir", fmt.Sprintf("%q", filepath.Join(p.dir, "db")), "-s", "ejabberd")
 	cmd.Dir = p.dir // of its logs
 	cmd.Env = append(os.Environ(), "HOME="+p.dir, "ERL_LIBS="+filepath.Dir(libraries[0]), "ERL_INETRC="+inetrc, "EJABBERD_CONFIG_PATH="+conf)
-	p.serve(t, cmd)
+	serve(t, p.Direct, cmd)
 }
 
 // write writes the certificates and the configuration, in which names stand for what is known here and for more
@@ -107,43 +103,3 @@ func (p *Peer) write(t testing.TB, c PeerConfig, name, text string, more ...stri
 }
 
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
-
-func program(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("%s is not installed: run make deps", name)
-	}
-	return path
-}
-
-func (p *Peer) serve(t testing.TB, cmd *exec.Cmd) {
-	t.Helper()
-	var log bytes.Buffer // read after ended
-	cmd.Stdout, cmd.Stderr = &log, &log
-	ended := launch(t, cmd)
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(startLimit):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("%s:\n%s", cmd.Path, log.String())
-		}
-	})
-	for began := time.Now(); time.Since(began) < startLimit; time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-ended:
-			t.Fatalf("it ended: %s", log.String())
-		default:
-		}
-		if conn, err := net.Dial("tcp", p.Direct); err == nil { //nolint:noctx // loopback
-			conn.Close()
-			return
-		}
-	}
-	t.Fatal("it does not start")
-}

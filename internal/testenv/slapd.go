@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -34,7 +33,7 @@ const (
 // StartSlapd starts OpenLDAP with the entries of an LDIF text.
 func StartSlapd(t testing.TB, ldif string) *Slapd {
 	t.Helper()
-	program := slapdProgram(t)
+	slapd := program(t, "slapd")
 	dir := t.TempDir()
 	s := &Slapd{URL: "ldap://" + freeAddress(t), URLTLS: "ldaps://" + freeAddress(t), Certificate: filepath.Join(dir, "cert.pem")}
 	writeCertificate(t, s.Certificate, filepath.Join(dir, "key.pem"))
@@ -44,10 +43,11 @@ func StartSlapd(t testing.TB, ldif string) *Slapd {
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), program, "-T", "add", "-f", conf, "-l", filepath.Join(dir, "entries.ldif")).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), slapd, "-T", "add", "-f", conf, "-l", filepath.Join(dir, "entries.ldif")).CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
-	s.serve(t, program, conf)
+	serve(t, strings.TrimPrefix(s.URL, "ldap://"),
+		exec.CommandContext(context.Background(), slapd, "-h", s.URL+" "+s.URLTLS, "-f", conf, "-d", "0")) // -d: in the foreground
 	return s
 }
 
@@ -70,43 +70,6 @@ rootdn "` + SlapdRoot + `"
 rootpw ` + SlapdPassword + `
 directory DIR/db
 `
-
-func slapdProgram(t testing.TB) string {
-	t.Helper()
-	if found, err := exec.LookPath("slapd"); err == nil {
-		return found
-	}
-	const debian = "/usr/sbin/slapd"
-	if _, err := os.Stat(debian); err != nil {
-		t.Fatal("slapd is not installed: run make deps")
-	}
-	return debian
-}
-
-// serve starts the server, waits until it takes connections, and stops it after the test.
-func (s *Slapd) serve(t testing.TB, program, conf string) {
-	t.Helper()
-	var complaints bytes.Buffer
-	cmd := exec.CommandContext(context.Background(), program, "-h", s.URL+" "+s.URLTLS, "-f", conf, "-d", "0") // -d: in the foreground
-	cmd.Stderr = &complaints
-	ended := launch(t, cmd)
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		<-ended
-	})
-	for began := time.Now(); time.Since(began) < startLimit; time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-ended:
-			t.Fatalf("slapd ended: %s", complaints.String())
-		default:
-		}
-		if conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "ldap://")); err == nil { //nolint:noctx // loopback
-			conn.Close()
-			return
-		}
-	}
-	t.Fatal("slapd does not start")
-}
 
 // freeAddress returns an address on which nobody listens now.
 func freeAddress(t testing.TB) string {

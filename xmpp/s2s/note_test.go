@@ -1,40 +1,17 @@
 package s2s
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rolecall/rolecall/internal/testenv"
 )
-
-// journal keeps the lines of a log.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) lines(containing string) (list []string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for line := range strings.Lines(j.text.String()) {
-		if strings.Contains(line, containing) {
-			list = append(list, line)
-		}
-	}
-	return list
-}
 
 // TestNotes: what another server does again and again on a stream makes one line, and one with the number at its end.
 func TestNotes(t *testing.T) {
@@ -55,7 +32,7 @@ func TestNotes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			virtual(t, func(t *testing.T, w *world) {
-				var log journal
+				var log testenv.Log
 				sb := w.server(func(cfg *Config) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) }, b)
 				here, there := net.Pipe()
 				sb.admit(there)
@@ -77,7 +54,7 @@ func TestNotes(t *testing.T) {
 				}
 				here.Close()
 				time.Sleep(time.Minute)
-				got := log.lines("stream=1 ")
+				got := log.Lines("stream=1 ")
 				for i, line := range got {
 					if i >= len(c.lines) || !strings.Contains(line, c.lines[i]) {
 						t.Errorf("line %d is %s", i, line)
