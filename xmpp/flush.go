@@ -15,6 +15,7 @@ type batch struct {
 	reader  *reader // whose it is; nil if it is not a reader's
 	dirty   []*session
 	slow    *session // a session whose queue has grown beyond the soft cap, if any
+	ahead   int      // bytes put in line beyond soft caps since the batch last waited
 	op      writeOp
 	at      int64   // the time, in nanoseconds since 1970; 0 if it was not asked for yet
 	scratch []byte  // for the stanza that is being sent on
@@ -38,7 +39,7 @@ func (s *Server) newBatch() *batch {
 // done flushes the batch and gives it back.
 func (b *batch) done() {
 	b.flush()
-	b.server, b.reader, b.slow, b.request, b.kept = nil, nil, nil, request{}, 0
+	b.server, b.reader, b.slow, b.ahead, b.request, b.kept = nil, nil, nil, 0, request{}, 0
 	b.turn = turn{}
 	if cap(b.scratch) > keepSize {
 		b.scratch = nil
@@ -114,6 +115,9 @@ func (b *batch) line(to *session, of *delivery, parts ...[]byte) bool {
 	to.trace.note(traceOut, b.now(), parts...)
 	if length > b.server.cfg.QueueSoft {
 		b.slow = to
+		for _, p := range parts {
+			b.ahead += len(p)
+		}
 		to.fallBehind()
 	}
 	return true
@@ -134,12 +138,17 @@ func (b *batch) flush() {
 	b.dirty = b.dirty[:0]
 }
 
+// aheadMax is how many bytes one goroutine may put in line beyond soft caps before it breathes. Together with senderPause
+// it keeps a single sender from filling the queue of a client that reads nothing before the WriteTimeout ends the session,
+// however much the sender's socket holds.
+const aheadMax = 4 << 10
+
 // breathe flushes and, if some client does not keep up with what this goroutine sends, waits a moment
 // for it, so that a fast sender is slowed before the hard cap ends the slow reader's session.
 func (b *batch) breathe(patience time.Duration) {
 	b.flush()
 	if slow := b.slow; slow != nil {
-		b.slow = nil
+		b.slow, b.ahead = nil, 0
 		b.mayWait()
 		slow.queue.waitBelow(b.server.cfg.QueueSoft, patience)
 	}

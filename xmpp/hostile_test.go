@@ -368,6 +368,29 @@ func TestOthersBesideAClientThatNeverReads(t *testing.T) {
 	<-done
 }
 
+// TestSenderIsSlowedByBytes has a client send much in one go to one that reads nothing. It waits for what it sent, not
+// for how often the server reads from it: a whole record of TLS is read at once.
+func TestSenderIsSlowedByBytes(t *testing.T) {
+	const soft, size, sent = 64 << 10, 4 << 10, 10
+	w := start(t, func(c *Config) { c.QueueSoft, c.QueueHard, c.WriteTimeout = soft, 1<<20, time.Minute })
+	dead := w.must("ben", "dead")
+	stuck := w.of(dead)
+	from := w.must("anna", "a")
+	text := fmt.Sprintf("<message to='%s' type='headline'><body>%s</body></message>", dead.jid, strings.Repeat("x", size))
+	send := func(n int) (took time.Duration) {
+		began := time.Now()
+		from.send(t, strings.Repeat(text, n)+"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+		from.expect(t, "id='p'")
+		return time.Since(began)
+	}
+	for !stuck.queue.longer(soft) {
+		send(1)
+	}
+	if took := send(sent); took < (sent-1)*senderPause {
+		t.Errorf("%d messages to a client that reads nothing were handled in %v, want at least %v each", sent, took, senderPause)
+	}
+}
+
 // TestFloodWithoutReading is a client that asks and asks and never reads an answer.
 func TestFloodWithoutReading(t *testing.T) {
 	w := start(t, func(c *Config) { c.QueueSoft, c.QueueHard, c.WriteTimeout = 32<<10, 128<<10, time.Second })

@@ -406,6 +406,9 @@ func (c *session) handleRead(in *input, b *batch) (slowed bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		if b.ahead > aheadMax {
+			b.breathe(senderPause)
+		}
 	}
 	return false, nil
 }
