@@ -50,9 +50,9 @@ var stages = []stage{
 		{phaseWindow16, window16},
 	}},
 	{company: office, rounds: 3, phases: []phase{{phaseStalled, stalled}}},
+	{company: oneGroup, rounds: 5, phases: []phase{{phaseChange, oneChange}}},
 	{company: office, phases: []phase{
 		{phasePresence, initialPresence},
-		{phaseChange, oneChange},
 		{phaseStorm, storm},
 	}},
 	{company: pairsOnly, archive: true, phases: []phase{{phaseArchive, archived}}},
@@ -78,6 +78,11 @@ func office(o options) company {
 		c.groups = append(c.groups, o.group)
 	}
 	return c
+}
+
+// oneGroup is a company in which everybody sees everybody.
+func oneGroup(o options) company {
+	return company{groups: []int{o.group}, users: o.group, accounts: o.group}
 }
 
 func pairsOnly(o options) company { return company{users: 2 * o.pairs, accounts: 2 * o.pairs} }
