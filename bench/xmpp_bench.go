@@ -49,7 +49,7 @@ var stages = []stage{
 		{phaseWindow1, window1},
 		{phaseWindow16, window16},
 	}},
-	{company: office, rounds: 3, phases: []phase{{phaseStalled, stalled}}},
+	{company: office, rounds: 5, phases: []phase{{phaseStalled, stalled}}},
 	{company: oneGroup, rounds: 5, phases: []phase{{phaseChange, oneChange}}},
 	{company: office, phases: []phase{
 		{phasePresence, initialPresence},
