@@ -39,8 +39,9 @@ type account struct {
 	blocked atomic.Pointer[blocklist]
 	blockMu sync.Mutex // held while the list is changed
 
-	passwordTried seldom // the user wanted to change the password
-	flooded       seldom // the log was told of too many requests for a subscription
+	passwordTried seldom                  // the user wanted to change the password
+	passwordBy    atomic.Pointer[session] // who is changing it, and stays
+	flooded       seldom                  // the log was told of too many requests for a subscription
 
 	pep pep // what the user publishes
 

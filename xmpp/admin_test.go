@@ -46,6 +46,9 @@ func (w *world) SetPassword(_ context.Context, by uc.Actor, user uc.UserID, pass
 	if len(password) < 8 {
 		return uc.FieldError(uc.ErrInvalid, "password", "the password is too short")
 	}
+	u := *w.dir.Load().Users.Get(user)
+	u.Password = keysOf(3)
+	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
 	_, err := w.did("%s gives %d the password %s", actor(by), user, password)
 	return err
 }
@@ -114,7 +117,7 @@ func TestSlixmppAdministers(t *testing.T) {
 	if said := w.slixmpp(t, "admin.py"); said != "done" {
 		t.Errorf("it said %q, want done", said)
 	}
-	for _, want := range []string{"dora over xmpp adds emil (Emil Ernst, Secret12)", "dora over xmpp gives 12 the password Other1234", "dora over xmpp deletes user 50"} {
+	for _, want := range []string{"dora over xmpp adds emil (Emil Ernst, Secret12)", "dora over xmpp gives 50 the password Other1234", "dora over xmpp deletes user 50"} {
 		if !slices.Contains(w.done, want) {
 			t.Errorf("done was only %q", w.done)
 		}

@@ -163,14 +163,21 @@ func (s *Server) changeDirectory(b *batch, dir *uc.Directory, changes []uc.Ref) 
 	after.settled.Store(before.settled.Load())
 }
 
-// endAccounts ends the sessions of users who were deleted, renamed or may no longer sign in.
+// endAccounts ends the sessions of users who were deleted, renamed or may no longer sign in, and those that were opened
+// by a password that was changed.
 func (s *Server) endAccounts(before, after *groups, changes []uc.Ref) {
 	for _, ref := range changes {
 		if ref.Kind != uc.KindUser {
 			continue
 		}
 		was, is := before.dir.Users.Get(uc.UserID(ref.ID)), after.dir.Users.Get(uc.UserID(ref.ID))
-		if was == nil || is != nil && is.Login == was.Login && is.Auth != uc.AuthNone {
+		if was == nil {
+			continue
+		}
+		if is != nil && is.Login == was.Login && is.Auth != uc.AuthNone {
+			if was.Password.Hashes() != 0 && !is.Password.Same(&was.Password) {
+				s.endOldPassword(s.router.account([]byte(s.bareJID(is.Login))))
+			}
 			continue
 		}
 		reason := errDeleted
@@ -188,6 +195,20 @@ func (s *Server) endAccounts(before, after *groups, changes []uc.Ref) {
 			for _, c := range a.bound() {
 				c.end(reason)
 			}
+		}
+	}
+}
+
+// endOldPassword ends the sessions of a user whose password was changed: whoever else knew the old one is gone with it.
+// The session that changed it stays.
+func (s *Server) endOldPassword(a *account) {
+	if a == nil {
+		return
+	}
+	changer := a.passwordBy.Swap(nil)
+	for _, c := range a.bound() {
+		if c != changer {
+			c.end(errPassword)
 		}
 	}
 }

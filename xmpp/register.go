@@ -54,7 +54,11 @@ func (r *request) register() error {
 	case !r.from.account.mayChangePassword(c.now):
 		return stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: map[string]string{"en": "try again in a few seconds"}}
 	}
+	r.from.account.passwordBy.Store(r.from)
 	err = r.server.deps.Accounts.SetPassword(c.ctx, c.by(), c.user.ID, password.Text)
+	if err != nil {
+		r.from.account.passwordBy.CompareAndSwap(r.from, nil)
+	}
 	if errors.Is(err, uc.ErrInvalid) { // no keys were made, and the user will try another at once
 		r.from.account.passwordTried.forget()
 	}

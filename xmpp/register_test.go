@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,36 @@ func TestPasswordChangeIsRefused(t *testing.T) {
 	now := time.Now()
 	if !acc.mayChangePassword(now) || acc.mayChangePassword(now.Add(passwordPause-1)) || !acc.mayChangePassword(now.Add(passwordPause)) {
 		t.Error("the pause between two changes does not hold")
+	}
+}
+
+// A new password ends the sessions that were opened by the old one, of clients that are between two connections too; the
+// client that changed it stays.
+func TestNewPasswordEndsSessions(t *testing.T) {
+	w := start(t, func(c *Config) { c.PasswordChange = true })
+	a, other := w.must("anna", "a"), w.must("anna", "other")
+	lost := w.must("anna", "lost")
+	lost.send(t, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	lost.expect(t, "<enabled", "resume='true'")
+	witness := w.witness()
+	_ = lost.conn.(*tls.Conn).NetConn().Close()
+	w.eventually(func() bool { return w.of(lost).queue.detached() })
+	u := *w.dir.Load().Users.Get(anna)
+	u.Name = "Anna Adler"
+	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}}) // which ends nothing
+	a.send(t, "<iq type='set' id='r' to='example.org'><query xmlns='jabber:iq:register'><username>anna</username><password>Other1234</password></query></iq>")
+	a.expect(t, "id='r'", "type='result'")
+	if got := drainUntilEnd(t, other.conn); !strings.Contains(got, "<reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>") {
+		t.Errorf("the other session ends with %s, want reset", got)
+	}
+	w.eventually(func() bool { return w.server.router.session([]byte(lost.jid)) == nil })
+	witness.unharmed(t)
+	a.send(t, "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+	a.expect(t, "id='p'", "type='result'")
+	u.Password = keysOf(4) // by an administrator
+	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
+	if got := drainUntilEnd(t, a.conn); !strings.Contains(got, "<reset ") {
+		t.Errorf("the session ends with %s, want reset", got)
 	}
 }
 

@@ -80,6 +80,7 @@ var (
 	errQueueFull = fmt.Errorf("the client does not read: %w", stream.ResourceConstraint)
 	errTooSlow   = fmt.Errorf("a stanza took too long: %w", stream.ConnectionTimeout)
 	errDeleted   = fmt.Errorf("the account is gone: %w", stream.NotAuthorized)
+	errPassword  = fmt.Errorf("the password was changed: %w", stream.Reset)
 	errKicked    = fmt.Errorf("an administrator ended the session: %w", stream.PolicyViolation)
 	errClosed    = errors.New("the client closed the stream")
 )

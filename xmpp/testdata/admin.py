@@ -51,7 +51,7 @@ async def main(host, port, certificate):
 
     await dora.run("add_user", accountjid="emil@example.org", password="Secret12", password__verify="Secret12",
                    given_name="Emil", surname="Ernst")
-    await dora.run("change_user_password", accountjid="ben@example.org", password="Other1234")
+    await dora.run("change_user_password", accountjid="emil@example.org", password="Other1234")
     online = await dora.run("get_online_users_num")
     assert int(online["form"]["values"]["onlineusersnum"]) >= 2, online  # the test itself has a client, too
     listed = await dora.run("get_online_users_list", max_items="none")
