@@ -62,9 +62,19 @@ func (s *Server) negotiate(conn net.Conn, place *admission.Place, cfg *negotiate
 		return
 	}
 	c := s.router.session([]byte(bound.JID.String())) // put there by bindResource
+	if s.outdated(bound) {
+		c.end(errPassword)
+	}
 	c.attach(bound, w)
 	c.log.Info("xmpp: session began", "address", place.From, "mechanism", bound.Mechanism)
 	s.begin(c)
+}
+
+// outdated reports whether the password was changed after the client had signed in by it. From when its session is in the
+// router, endOldPassword sees to that.
+func (s *Server) outdated(b *negotiate.Bound) bool {
+	now, _, _ := s.Keys(b.Login)
+	return b.Keys.Hashes() != 0 && !now.Same(b.Keys)
 }
 
 // spareDescriptors are left to the database, the telephones and the files.

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"crypto/tls"
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,31 @@ func TestNewPasswordEndsSessions(t *testing.T) {
 	u.Password = keysOf(4) // by an administrator
 	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
 	if got := drainUntilEnd(t, a.conn); !strings.Contains(got, "<reset ") {
+		t.Errorf("the session ends with %s, want reset", got)
+	}
+}
+
+// Nor does it help to sign in by the old password and to bind a resource later.
+func TestNewPasswordBeforeTheBind(t *testing.T) {
+	w := start(t)
+	w.settle()
+	c := &client{conn: dialTLS(t, w)}
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00anna\x00Secret12"))
+	for _, step := range []struct{ send, want string }{
+		{streamHeader, "</stream:features>"},
+		{"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + plain + "</auth>", "<success"},
+		{streamHeader, "</stream:features>"},
+	} {
+		c.send(t, step.send)
+		if got, err := c.until(step.want); err != nil {
+			t.Fatalf("%v in answer to %s: %s", err, step.send, got)
+		}
+	}
+	u := *w.dir.Load().Users.Get(anna)
+	u.Password = keysOf(3)
+	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}})
+	c.send(t, "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+	if got := drainUntilEnd(t, c.conn); !strings.Contains(got, "<reset ") {
 		t.Errorf("the session ends with %s, want reset", got)
 	}
 }

@@ -121,7 +121,8 @@ type Bound struct {
 	Rest      []byte   // what the client sent behind its bind request; comes before what Conn yields
 	User      uc.UserID
 	Login     string
-	JID       jid.JID // full
+	Keys      *uc.PasswordKeys // of the user when the client signed in; empty if the password is kept elsewhere
+	JID       jid.JID          // full
 	Resource  string
 	Mechanism string               // SASL mechanism
 	TLS       *tls.ConnectionState // nil without TLS
@@ -173,6 +174,7 @@ type negotiation struct {
 	mechanism string           // empty until the client is authenticated
 	login     string
 	user      uc.UserID
+	keys      *uc.PasswordKeys
 	before    []byte // see Bound
 	after     []byte
 	bound     *jid.JID // nil until Config.Bind has given a resource
@@ -290,7 +292,7 @@ func (n *negotiation) appendSessionFeatures(b []byte) []byte {
 
 func (n *negotiation) result() *Bound {
 	b := &Bound{
-		Conn: n.gate.Conn, Rest: n.gate.rest(), User: n.user, Login: n.login,
+		Conn: n.gate.Conn, Rest: n.gate.rest(), User: n.user, Login: n.login, Keys: n.keys,
 		JID: *n.bound, Resource: n.bound.Resourcepart(), Mechanism: n.mechanism,
 		Before: n.before, After: n.after,
 	}

@@ -69,9 +69,10 @@ var plainMechanism = mechanism{"PLAIN", func(ctx context.Context, n *negotiation
 
 // identity is who a client has proved to be.
 type identity struct {
-	login  string
-	user   uc.UserID
-	proved uc.PasswordKeys // of the password that was proved by SCRAM; empty if it was not
+	login string
+	user  uc.UserID
+	keys  *uc.PasswordKeys // of the account when it was checked; empty if the password is kept elsewhere
+	scram bool             // the password was proved by SCRAM
 }
 
 // mechanisms lists those that are offered, the strongest first.
@@ -156,7 +157,7 @@ func (n *negotiation) attempt(ctx context.Context, el *scan.Node) error {
 			return err
 		}
 	}
-	n.mechanism, n.login, n.user = name, who.login, who.user
+	n.mechanism, n.login, n.user, n.keys = name, who.login, who.user, who.keys
 	if n.profile == extensible {
 		return n.succeed(ctx, final)
 	}
@@ -295,7 +296,7 @@ func (n *negotiation) settle(a *account, right bool) (*identity, error) {
 	if limiter != nil {
 		limiter.Succeeded(n.addr, a.login)
 	}
-	return &identity{login: a.login, user: a.user}, nil
+	return &identity{login: a.login, user: a.user, keys: &a.keys}, nil
 }
 
 // refused notes for the log why a login is refused, and returns that.

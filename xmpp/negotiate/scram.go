@@ -79,7 +79,7 @@ func (n *negotiation) scram(ctx context.Context, h *scram.Hash, plus bool, messa
 	if err != nil {
 		return nil, nil, err
 	}
-	who.proved = a.keys
+	who.scram = true
 	signature := h.MAC(keys.ServerKey, signed)
 	return who, []byte("v=" + base64.StdEncoding.EncodeToString(signature)), nil
 }

@@ -37,7 +37,10 @@ func appendUpgrades(b []byte) []byte {
 // There are tasks only after SCRAM: who checks a password makes the keys of it, and who has no more than a token, perhaps a
 // stolen one, must not make keys that outlive it.
 func (n *negotiation) upgrade(ctx context.Context, who *identity, final []byte) ([]byte, error) {
-	for _, h := range n.wantedUpgrades(who.proved.Hashes()) {
+	if !who.scram {
+		return final, nil
+	}
+	for _, h := range n.wantedUpgrades(who.keys.Hashes()) {
 		keys, err := n.upgradeTo(h, final)
 		if err != nil {
 			return nil, err
@@ -54,7 +57,7 @@ func (n *negotiation) upgrade(ctx context.Context, who *identity, final []byte) 
 
 // wantedUpgrades lists what the client asked for and the account lacks. Tasks that were not announced are passed over.
 func (n *negotiation) wantedUpgrades(have uc.HashSet) []*scram.Hash {
-	if have == 0 || have == uc.AllHashes {
+	if have == uc.AllHashes {
 		return nil
 	}
 	var wanted []*scram.Hash
@@ -104,7 +107,7 @@ func (n *negotiation) upgradeTo(h *scram.Hash, final []byte) (uc.ScramKeys, erro
 
 // addKeys stores keys that a client has made beside those that it was checked against.
 func (n *negotiation) addKeys(ctx context.Context, who *identity, add uc.PasswordKeys) error {
-	err := n.cfg.Accounts.AddKeys(ctx, who.user, who.proved, add)
+	err := n.cfg.Accounts.AddKeys(ctx, who.user, *who.keys, add)
 	switch {
 	case errors.Is(err, uc.ErrConflict), errors.Is(err, uc.ErrNotFound):
 		return refuse("not-authorized", "the password has been changed")
