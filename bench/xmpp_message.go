@@ -126,9 +126,9 @@ func message(to string) string {
 }
 
 // stalled takes how long messages between pairs are under way while one more client is sent 4 MB a second, first
-// while that client reads, which is the control, and then while it does not. The second takes in all that happens
-// to a client that stops reading: its queue fills, its session ends, what it did not take is stored, and so is what
-// it is sent from then on until the storage is full and the sender is refused.
+// while that client reads, which is the control, and then while it does not. Of a server that does not slow the sender,
+// the second takes in all that happens to a client that stops reading: its queue fills, its session ends, what it did
+// not take is stored, and so is what it is sent from then on until the storage is full and the sender is refused.
 //
 // The generator has only one processor for all its clients, so a pause of its own counts as the server's. How late
 // its pacing goroutine wakes up is therefore taken beside: a figure below it says nothing. A server may slow who
