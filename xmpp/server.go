@@ -268,8 +268,11 @@ func (s *Server) sendAbroad(to *session, text string) error {
 // Keys implements negotiate.Accounts.
 func (s *Server) Keys(login string) (uc.PasswordKeys, uc.UserID, bool) {
 	u := s.deps.Directory.Snapshot().UserByLogin(login)
-	if u == nil || u.Auth != uc.AuthLocal {
+	switch {
+	case u == nil:
 		return uc.PasswordKeys{}, 0, false
+	case u.Auth != uc.AuthLocal:
+		return uc.PasswordKeys{}, u.ID, true
 	}
 	return u.Password, u.ID, true
 }

@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 )
 
@@ -247,12 +248,14 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"wrong":              {messages: []string{"\x00Anna\x00wrong"}, want: `account=anna address=127.0.0.1 attempts=1 cause="SASL failure not-authorized: wrong login or password"`},
 		"wrong, then right":  {messages: []string{"\x00anna\x00wrong", "\x00anna\x00worse", anna}, want: "account=anna address=127.0.0.1 attempts=2 "},
 		"password as login":  {messages: []string{"\x00opensesame\x00x"}, want: "account=unknown address=127.0.0.1 attempts=1 "},
+		"no password here":   {messages: []string{"\x00guest\x00x"}, want: `account=guest address=127.0.0.1 attempts=1 cause="there is no password of this account to check against"`},
 		"too often":          {limiter: &limiter{wait: time.Minute}, messages: []string{anna}, want: `attempts=1 cause="SASL failure temporary-auth-failure: too many attempts, try again later"`},
 		"not what was asked": {messages: []string{"no PLAIN message"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			cfg := config()
+			cfg.Accounts.(*accounts).set("guest", uc.PasswordKeys{})
 			cfg.Limiter, cfg.Log = c.limiter, slog.New(slog.NewTextHandler(&out, nil))
 			s := serve(t, cfg)
 			w := openTLS(t, s, clientTLS())

@@ -15,9 +15,18 @@ type account struct {
 	user   uc.UserID
 	keys   uc.PasswordKeys
 	hashes uc.HashSet // that its password can be proved with
-	known  bool       // there is such an account, and it has a password
+	exists bool       // there is such an account
+	known  bool       // and it has a password
 
 	elsewhere bool // the password is not kept here: only PLAIN can tell whether it is right
+}
+
+// name is how the log calls an account: people type their password into the wrong field.
+func (a *account) name() string {
+	if !a.exists {
+		return "unknown"
+	}
+	return a.login
 }
 
 // External checks passwords that are not kept here.
@@ -37,7 +46,7 @@ func (n *negotiation) account(name string) *account {
 		return a
 	}
 	a.login = j.Localpart()
-	a.keys, a.user, _ = n.cfg.Accounts.Keys(a.login)
+	a.keys, a.user, a.exists = n.cfg.Accounts.Keys(a.login)
 	a.hashes = n.hashesOf(a)
 	a.known = a.keys.Hashes() != 0
 	n.lookElsewhere(a)
@@ -62,7 +71,7 @@ func (n *negotiation) lookElsewhere(a *account) {
 		return
 	}
 	if user, ok := n.cfg.External.Whose(a.login); ok {
-		a.user, a.known, a.elsewhere = user, true, true
+		a.user, a.exists, a.known, a.elsewhere = user, true, true, true
 	} else if !a.known {
 		a.elsewhere = scram.SHA256.MAC(n.shared.nobody.Secret, []byte("elsewhere "+a.login))[0]&1 == 1
 	}

@@ -3,6 +3,7 @@ package negotiate_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -75,16 +76,30 @@ func TestLDAP(t *testing.T) {
 	}
 }
 
-// An LDAP server that cannot be reached is not a wrong password.
+// An LDAP server that cannot be reached is not a wrong password. The log names accounts only: half of those that there are
+// not are asked for there, too.
 func TestNoLDAP(t *testing.T) {
 	c, err := ldap.New(ldap.Config{URL: "ldaps://127.0.0.1:1", UserDN: "uid={login}"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := config()
-	cfg.External = elsewhere{c}
-	if got := openTLS(t, serve(t, cfg), clientTLS()).authenticate(t, request{"PLAIN", anna, phone, ""}).outcome(); got != "temporary-auth-failure" {
+	var out testenv.Log
+	cfg.External, cfg.Log = elsewhere{c}, slog.New(slog.NewTextHandler(&out, nil))
+	s := serve(t, cfg)
+	if got := openTLS(t, s, clientTLS()).authenticate(t, request{"PLAIN", anna, phone, ""}).outcome(); got != "temporary-auth-failure" {
 		t.Error(got)
+	}
+	for i := range 20 {
+		openTLS(t, s, clientTLS()).authenticate(t, request{"PLAIN", fmt.Sprintf("\x00typed-secret%d\x00x", i), phone, ""})
+	}
+	for _, want := range []string{`"xmpp: cannot check a password" account=anna`, `"xmpp: cannot check a password" account=unknown`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the log does not say %s:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "typed-secret") {
+		t.Errorf("the log says what was typed:\n%s", out.String())
 	}
 }
 

@@ -28,7 +28,8 @@ import (
 
 // Accounts finds what a login is checked against.
 type Accounts interface {
-	// Keys returns the SCRAM keys of a login name and whose they are; ok is false if there is no such account.
+	// Keys returns the SCRAM keys of a login name, none if no password is kept of it, and whose they are; ok is false if
+	// there is no such account.
 	Keys(login string) (keys uc.PasswordKeys, user uc.UserID, ok bool)
 	// Hashes counts the accounts by the hashes that they have keys for.
 	Hashes() uc.HashCensus

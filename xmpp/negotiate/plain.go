@@ -39,7 +39,7 @@ func (n *negotiation) passwordRight(ctx context.Context, a *account, password st
 	}
 	right, err := n.cfg.External.Check(ctx, a.login, password)
 	if err != nil {
-		n.log().Error("xmpp: cannot check a password", "login", a.login, "cause", err)
+		n.log().Error("xmpp: cannot check a password", "account", a.name(), "cause", err)
 		return false, refuse("temporary-auth-failure", "try again later") // RFC 6120 §6.5.11
 	}
 	return right, nil

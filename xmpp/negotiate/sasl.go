@@ -33,6 +33,9 @@ var (
 	// errWrong does not say whether the login or the password was wrong.
 	errWrong = refuse("not-authorized", "wrong login or password")
 
+	// errNoPassword is for the log: the client is told errWrong.
+	errNoPassword = errors.New("there is no password of this account to check against")
+
 	errTooOften = refuse("temporary-auth-failure", "too many attempts, try again later") // RFC 6120 §6.5.11
 )
 
@@ -305,16 +308,15 @@ func (n *negotiation) refused(a *account, cause error) error {
 	return cause
 }
 
-// logRefusals writes one line about the logins that were refused. It names accounts that there are: people type their
-// password into the wrong field.
+// logRefusals writes one line about the logins that were refused.
 func (n *negotiation) logRefusals() {
 	r := &n.refusals
 	if r.count == 0 {
 		return
 	}
-	name := "unknown"
-	if r.account.known {
-		name = r.account.login
+	cause := r.cause
+	if r.account.exists && !r.account.known {
+		cause = errNoPassword
 	}
-	n.log().Warn("xmpp: sign-in refused", "account", name, "address", n.addr, "attempts", r.count, "cause", r.cause)
+	n.log().Warn("xmpp: sign-in refused", "account", r.account.name(), "address", n.addr, "attempts", r.count, "cause", cause)
 }
