@@ -24,9 +24,12 @@ var errSettings = errors.New("the settings are not right")
 type serveCmd struct{}
 
 // Run runs the server until ctx ends, also when an administrator restarts it meanwhile.
-func (s serveCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config) error {
+func (s serveCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config, unknown strays) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("%w:\n%w", errSettings, err)
+	}
+	if len(unknown) > 0 {
+		app.NewLogger(cfg.Log, os.Stderr).Warn("variables of the environment that are no settings have no effect", "names", unknown.String())
 	}
 	for {
 		if err := s.once(ctx, stdout, cfg); !errors.Is(err, app.ErrRestart) {
@@ -104,11 +107,14 @@ func (e explainCmd) Run(ctx context.Context, stdout io.Writer, cfg *app.Config) 
 type checkConfigCmd struct{}
 
 // Run tells what is wrong with the settings.
-func (checkConfigCmd) Run(stdout io.Writer, cfg *app.Config) error {
+func (checkConfigCmd) Run(stdout io.Writer, cfg *app.Config, unknown strays) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("%w:\n%w", errSettings, err)
 	}
 	fmt.Fprintln(stdout, "The settings are right.")
+	if len(unknown) > 0 {
+		fmt.Fprintln(stdout, "Variables of the environment that are no settings have no effect:", unknown)
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // a bare container has no time zones
@@ -16,6 +17,9 @@ import (
 
 	"github.com/rolecall/rolecall/internal/app"
 )
+
+// prefix begins the names of the environment variables of settings.
+const prefix = "ROLECALL_"
 
 // cli is the command line.
 type cli struct {
@@ -69,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "rolecall:", err)
 		return 2
 	}
-	err = parsed.Run(&c.Config)
+	err = parsed.Run(&c.Config, strayVariables(parser.Model.Flags))
 	switch {
 	case err == nil:
 		return 0
@@ -81,13 +85,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
+// strays names variables of the environment that look like settings and are none.
+type strays []string
+
+// strayVariables finds them. They are no error as a key of the file is: Kubernetes gives such variables to every container
+// beside a service named rolecall.
+func strayVariables(flags []*kong.Flag) (list strays) {
+	known := make(map[string]bool)
+	for _, f := range flags {
+		for _, name := range f.Envs {
+			known[name] = true
+		}
+	}
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, prefix) && !known[name] {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// String lists the names.
+func (s strays) String() string { return strings.Join(s, ", ") }
+
 // nameVariables gives every setting its environment variable: ROLECALL_XMPP_LISTEN_S2S is xmpp.listen-s2s. What a command is
 // told, as whom it is about, comes from nowhere but its line.
 func nameVariables(k *kong.Kong) error {
 	upper := strings.NewReplacer("-", "_", ".", "_")
 	for _, f := range k.Model.Flags {
 		if f.Name != "help" && len(f.Envs) == 0 {
-			f.Envs = []string{"ROLECALL_" + strings.ToUpper(upper.Replace(f.Name))}
+			f.Envs = []string{prefix + strings.ToUpper(upper.Replace(f.Name))}
 			f.Tag.Envs = f.Envs
 		}
 	}

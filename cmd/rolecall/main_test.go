@@ -364,3 +364,15 @@ func TestEnvironmentBeatsTheFile(t *testing.T) {
 		t.Errorf("exit status %d: %s", code, out.String())
 	}
 }
+
+// A misspelled variable is told, but does not keep the server from starting.
+func TestVariablesThatAreNoSettings(t *testing.T) {
+	t.Setenv("ROLECALL_DOMAIN", "example.org")
+	t.Setenv("ROLECALL_DATA", t.TempDir())
+	t.Setenv("ROLECALL_XMPP_LISTN", "secret")
+	t.Setenv("ROLECALL_PORT_5222_TCP", "tcp://192.0.2.1:5222") // as Kubernetes names it
+	out, code := once(t, "check-config")
+	if want := "have no effect: ROLECALL_PORT_5222_TCP, ROLECALL_XMPP_LISTN\n"; code != 0 || !strings.Contains(out, want) || strings.Contains(out, "secret") {
+		t.Errorf("exit status %d, want 0 with %q:\n%s", code, want, out)
+	}
+}

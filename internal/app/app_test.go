@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rolecall/rolecall/internal/testenv"
 	"github.com/rolecall/rolecall/internal/uc"
 )
 
@@ -76,5 +78,25 @@ func TestFirstAdminBesideAUserOfThatName(t *testing.T) {
 	}
 	if u := dir.UserByLogin("admin"); u == nil || u.AdminLevel == uc.LevelSystem {
 		t.Errorf("the imported user is %+v", u)
+	}
+}
+
+// Who waits for an LDAP directory that the settings do not name is told of at the start.
+func TestUsersOfNoLDAP(t *testing.T) {
+	cfg := loopback(t)
+	for _, want := range []int{0, 1} {
+		var log testenv.Log
+		a, err := New(t.Context(), cfg, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := log.Lines("ldap.url is not set"); len(lines) != want || want > 0 && !strings.Contains(lines[0], "users=1") {
+			t.Errorf("%q, want %d lines", lines, want)
+		}
+		_, err = a.directory.AddUser(t.Context(), uc.System, uc.NewUser{User: uc.User{Login: fmt.Sprintf("lena%d", want), Name: "Lena", Auth: uc.AuthLDAP}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.close()
 	}
 }

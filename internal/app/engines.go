@@ -104,6 +104,16 @@ func sipAddress(at netip.AddrPort) string {
 	return at.String()
 }
 
+// countLDAP counts the users whose passwords are in an LDAP directory.
+func (a *App) countLDAP() (n int) {
+	for _, u := range a.directory.Snapshot().Users.All() {
+		if u.Auth == uc.AuthLDAP {
+			n++
+		}
+	}
+	return n
+}
+
 func (a *App) newXMPP(cert tls.Certificate, roots *x509.CertPool, secret []byte) (err error) {
 	if a.uploads, err = a.newUploads(); err != nil {
 		return err
@@ -113,6 +123,8 @@ func (a *App) newXMPP(cert tls.Certificate, roots *x509.CertPool, secret []byte)
 		if passwords, err = a.cfg.LDAP.checker(); err != nil {
 			return fmt.Errorf("ldap: %w", err)
 		}
+	} else if n := a.countLDAP(); n > 0 {
+		a.log.Warn("ldap.url is not set: users with the authentication ldap cannot sign in", "users", n)
 	}
 	components, err := a.cfg.XMPP.components()
 	if err != nil {
