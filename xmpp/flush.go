@@ -15,7 +15,7 @@ type batch struct {
 	reader  *reader // whose it is; nil if it is not a reader's
 	dirty   []*session
 	slow    *session // a session whose queue has grown beyond the soft cap, if any
-	ahead   int      // bytes put in line beyond soft caps since the batch last waited
+	ahead   int      // bytes put in line beyond soft caps since the batch last breathed
 	op      writeOp
 	at      int64   // the time, in nanoseconds since 1970; 0 if it was not asked for yet
 	scratch []byte  // for the stanza that is being sent on
@@ -114,11 +114,13 @@ func (b *batch) line(to *session, of *delivery, parts ...[]byte) bool {
 	}
 	to.trace.note(traceOut, b.now(), parts...)
 	if length > b.server.cfg.QueueSoft {
-		b.slow = to
-		for _, p := range parts {
-			b.ahead += len(p)
-		}
 		to.fallBehind()
+		if result != pushedKept {
+			b.slow = to
+			for _, p := range parts {
+				b.ahead += len(p)
+			}
+		}
 	}
 	return true
 }
@@ -138,16 +140,20 @@ func (b *batch) flush() {
 	b.dirty = b.dirty[:0]
 }
 
-// aheadMax is how many bytes one goroutine may put in line beyond soft caps before it breathes. Together with senderPause
-// it keeps a single sender from filling the queue of a client that reads nothing before the WriteTimeout ends the session,
-// however much the sender's socket holds.
-const aheadMax = 4 << 10
+// Who sends to clients that do not keep up waits slowPause for each slowBytes, but no more than slowMost at a time. So a
+// single sender does not fill the queue of a client that reads nothing before the WriteTimeout ends its session.
+const (
+	slowBytes = 4 << 10
+	slowPause = 50 * time.Millisecond
+	slowMost  = time.Second
+)
 
-// breathe flushes and, if some client does not keep up with what this goroutine sends, waits a moment
-// for it, so that a fast sender is slowed before the hard cap ends the slow reader's session.
-func (b *batch) breathe(patience time.Duration) {
+// breathe flushes and, if some client does not keep up with what this goroutine sends, waits for it for as long as what
+// was sent is worth.
+func (b *batch) breathe() {
 	b.flush()
 	if slow := b.slow; slow != nil {
+		patience := min(slowPause*time.Duration(b.ahead)/slowBytes, slowMost)
 		b.slow, b.ahead = nil, 0
 		b.mayWait()
 		slow.queue.waitBelow(b.server.cfg.QueueSoft, patience)

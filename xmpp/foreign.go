@@ -65,7 +65,7 @@ func (s *Server) Deliver(domain string, head scan.Head, raw []byte) {
 		r := b.requestOf(s.strangerAt(from))
 		r.head, r.raw = head, raw
 		r.dispatchForeign()
-		b.breathe(senderPause)
+		b.breathe()
 	})
 }
 

@@ -337,9 +337,6 @@ func (c *session) readError(err error) error {
 	return err
 }
 
-// senderPause is how long a client that sends faster than another reads is kept from sending more.
-const senderPause = 50 * time.Millisecond
-
 // handleInput handles all whole stanzas that have been read, or can be without waiting. slowed says that some
 // are left because the client sends too many.
 func (c *session) handleInput(in *input) (slowed bool, err error) {
@@ -361,7 +358,7 @@ func (c *session) handleInput(in *input) (slowed bool, err error) {
 	if in.turn.over() {
 		worked, in.turn = in.turn.took(), turn{}
 	}
-	b.breathe(senderPause)
+	b.breathe()
 	if worked > 0 {
 		b.mayWait()
 		rest(worked)
@@ -407,8 +404,8 @@ func (c *session) handleRead(in *input, b *batch) (slowed bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if b.ahead > aheadMax {
-			b.breathe(senderPause)
+		if b.ahead > slowBytes {
+			b.breathe()
 		}
 	}
 	return false, nil
