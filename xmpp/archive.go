@@ -317,24 +317,26 @@ func (r *request) dropForged() {
 	if !bytes.Contains(r.raw, []byte("stanza-id")) && !bytes.Contains(r.raw, []byte("delay")) {
 		return
 	}
-	n, err := scan.Parse(r.raw)
-	if err != nil {
-		return // it was parsed when it came
-	}
-	kept := n.Nodes[:0:0]
-	for _, child := range n.Nodes {
-		if !r.forged(child) {
-			kept = append(kept, child)
-		}
-	}
-	if len(kept) == len(n.Nodes) {
+	raw, some := leaveOut(r.raw, r.forged)
+	if !some {
 		return
 	}
-	n.Nodes = kept
-	raw := n.AppendXML(nil, scan.NSClient)
 	if head, whole, _, err := scan.New(unlimited).Next(raw); err == nil {
 		r.head, r.raw = head, whole
 	}
+}
+
+// leaveOut returns a stanza without some of its children, and whether it has them: if not, the same bytes.
+func leaveOut(raw []byte, unwanted func(*scan.Node) bool) ([]byte, bool) {
+	n, err := scan.Parse(raw)
+	if err != nil {
+		return raw, false // it was parsed when it came
+	}
+	all := len(n.Nodes)
+	if n.Nodes = slices.DeleteFunc(n.Nodes, unwanted); len(n.Nodes) == all {
+		return raw, false
+	}
+	return n.AppendXML(nil, scan.NSClient), true
 }
 
 // forged reports whether something is said in the name of this server. Who sends late what could not be sent before says

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -54,4 +55,38 @@ func TestCopyIsNotDeliveredTwice(t *testing.T) {
 	if n, _, _ := w.store.CountOffline(t.Context(), anna); n != 0 {
 		t.Errorf("%d messages were kept although a client has them", n)
 	}
+}
+
+// TestPrivateStaysPrivate: a message that is not to be copied goes to the next client of its recipient, or waits, without
+// copies for the others, when the one that it was sent to is lost. No client sees that it is private (XEP-0280 §9).
+func TestPrivateStaysPrivate(t *testing.T) {
+	private := func(to, id string) string {
+		return "<message to='" + to + "' id='" + id + "' type='chat'><body>x</body><private xmlns='urn:xmpp:carbons:2'/></message>"
+	}
+	w := start(t, func(c *Config) { c.ResumeTimeout = 100 * time.Millisecond })
+	b := w.must("ben", "b")
+	desk, mobile := w.must("anna", "desk"), w.must("anna", "mobile")
+	other := w.must("anna", "other")
+	mobile.manage(t)
+	other.send(t, "<iq type='set' id='on'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
+	other.expect(t, "id='on'")
+	desk.send(t, "<presence/>")
+	desk.expect(t, "<presence")
+	b.send(t, private(mobile.jid, "full")+"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+	b.expect(t, "id='p'")
+	w.cut(mobile)
+	if got := desk.expect(t, "id='full'", "<delay "); strings.Contains(got, "private") {
+		t.Errorf("it came as %s", got)
+	}
+	other.expectNothing(t)
+	desk.send(t, "<presence type='unavailable'/><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+	desk.expect(t, "id='p'")
+	b.send(t, private("anna@example.org", "bare")+"<iq type='get' id='q'><ping xmlns='urn:xmpp:ping'/></iq>")
+	b.expect(t, "id='q'")
+	desk.send(t, "<presence/>")
+	desk.expect(t, "<presence")
+	if got := desk.expect(t, "id='bare'", "<delay "); strings.Contains(got, "private") {
+		t.Errorf("it was kept as %s", got)
+	}
+	other.expectNothing(t)
 }

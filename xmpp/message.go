@@ -31,10 +31,10 @@ func (r *request) message() error {
 	r.dropForged()
 	copied := r.copied(dest)
 	stamped := r.stampMessage(dest)
-	if copied {
+	if copied || r.private {
 		stamped = slices.Clone(stamped)
 	}
-	if err := r.deliver(dest, stamped, copied); err != nil {
+	if err := r.deliver(dest, stamped, copied || r.private); err != nil {
 		r.server.withdraw(r.filed)
 		return err
 	}
@@ -92,6 +92,7 @@ func (s *Server) withdraw(f filed) {
 
 // deliverHeadline sends a message to every available resource that wants messages (RFC 6121 §8.5.2.1.1).
 func (s *Server) deliverHeadline(b *batch, a *account, raw []byte) {
+	raw, _ = withoutPrivate(raw)
 	for _, c := range a.bound() {
 		if c.available.Load() && c.priority.Load() >= 0 {
 			b.push(c, raw)
@@ -119,15 +120,16 @@ func (s *Server) deliverOrKeep(ctx context.Context, b *batch, a *account, raw []
 
 // sendMostAvailable sends a message to the most available resources of a user and reports whether there is one.
 func (s *Server) sendMostAvailable(b *batch, a *account, raw []byte) bool {
+	shown, private := withoutPrivate(raw)
 	for range 2 { // a session may end between the two, and another one take its place
 		list := a.mostAvailable()
 		var of *delivery
-		if len(list) > 1 || wantCopies(a, nil, nil) {
+		if len(list) > 1 || wantCopies(a, nil, nil) || private {
 			of = newDelivery(raw)
 		}
 		sent := false
 		for _, c := range list {
-			if b.pushCopy(c, of, raw) {
+			if b.pushCopy(c, of, shown) {
 				sent = true
 			}
 		}

@@ -98,6 +98,7 @@ func (s *Server) drainOffline(ctx context.Context, b *batch, c *session) {
 	c.queue.openMark()
 	ids := make([]int64, 0, len(kept))
 	for _, m := range kept {
+		m.Stanza, _ = withoutPrivate(m.Stanza)
 		if !b.push(c, s.appendDelayed(nil, m)) {
 			break
 		}
