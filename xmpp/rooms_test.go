@@ -40,6 +40,9 @@ func (m *memory) ChangeRooms(_ context.Context, list []uc.RoomChange) error {
 			if !c.Card {
 				r.Card = m.rooms[r.Name].Card
 			}
+			if !c.Hats {
+				r.Hats = m.rooms[r.Name].Hats
+			}
 			m.rooms[r.Name] = r
 		case c.Add != nil:
 			m.archive = append(m.archive, *c.Add)
@@ -104,7 +107,7 @@ func TestRoomsSurviveRestart(t *testing.T) {
 	}
 
 	second := start(t)
-	if err := second.store.ChangeRooms(t.Context(), []uc.RoomChange{{Put: &stored[0], Members: true, Card: true}}); err != nil {
+	if err := second.store.ChangeRooms(t.Context(), []uc.RoomChange{{Put: &stored[0], Members: true, Card: true, Hats: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := second.server.startRooms(t.Context()); err != nil {

@@ -10,7 +10,7 @@ import (
 // Rooms returns all rooms by name, with their members by address.
 func (s *Store) Rooms(ctx context.Context) ([]uc.Room, error) {
 	rooms, err := selectAll(ctx, s.read, `SELECT name, created, settings, subject, hats, card FROM rooms ORDER BY name`,
-		func(r *uc.Room) []any { return append(roomFields(r), &r.Card) })
+		func(r *uc.Room) []any { return append(roomFields(r), jsonColumn{&r.Hats}, &r.Card) })
 	if err != nil {
 		return nil, s.problem("read rooms", err)
 	}
@@ -31,7 +31,7 @@ func (s *Store) Rooms(ctx context.Context) ([]uc.Room, error) {
 }
 
 func roomFields(r *uc.Room) []any {
-	return []any{&r.Name, timeColumn{&r.Created}, jsonColumn{&r.Settings}, jsonColumn{&r.Subject}, jsonColumn{&r.Hats}}
+	return []any{&r.Name, timeColumn{&r.Created}, jsonColumn{&r.Settings}, jsonColumn{&r.Subject}}
 }
 
 // roomMember is a row of room_members.
@@ -80,13 +80,18 @@ func changeRoom(ctx context.Context, tx *sql.Tx, c *uc.RoomChange) error {
 
 func putRoom(ctx context.Context, tx *sql.Tx, c *uc.RoomChange) error {
 	r := c.Put
-	if _, err := tx.ExecContext(ctx, `INSERT INTO rooms (name, created, settings, subject, hats) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (name) DO UPDATE SET created = excluded.created, settings = excluded.settings, subject = excluded.subject, hats = excluded.hats`,
+	if _, err := tx.ExecContext(ctx, `INSERT INTO rooms (name, created, settings, subject) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (name) DO UPDATE SET created = excluded.created, settings = excluded.settings, subject = excluded.subject`,
 		roomFields(r)...); err != nil {
 		return err
 	}
 	if c.Card {
 		if _, err := tx.ExecContext(ctx, `UPDATE rooms SET card = $2 WHERE name = $1`, r.Name, r.Card); err != nil {
+			return err
+		}
+	}
+	if c.Hats {
+		if _, err := tx.ExecContext(ctx, `UPDATE rooms SET hats = $2 WHERE name = $1`, r.Name, jsonColumn{&r.Hats}); err != nil {
 			return err
 		}
 	}

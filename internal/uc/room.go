@@ -42,6 +42,7 @@ type RoomChange struct {
 	Members bool             // with Put: the members, too, in place of those that are stored
 	Changed []RoomMember     // with Put: those of the members that have changed; without an affiliation they are none any more
 	Card    bool             // with Put: the vCard, too
+	Hats    bool             // with Put: the hats, too
 	Delete  string           // name of a room that is not kept any more
 	Forget  string           // name of a room whose archive is removed
 	Add     *ArchivedMessage // put into the room's archive

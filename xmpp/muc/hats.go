@@ -18,7 +18,7 @@ import (
 const (
 	maxHats     = 100       // of one room
 	maxWorn     = 20        // by one person in one room
-	maxAllWorn  = 256 << 10 // bytes of who wears what in one room: they are written with every change of the room
+	maxAllWorn  = 256 << 10 // bytes of who wears what in one room: they are written with every change of the hats
 	maxHatURI   = 512
 	maxHatTitle = 128
 )
@@ -169,7 +169,7 @@ func (r *Room) createHat(v values) (*scan.Node, error) {
 	default:
 		r.hats.List = append(r.hats.List, hat)
 	}
-	r.changed = true
+	r.changed, r.rehatted = true, true
 	r.showHats(func(bare string) bool { return slices.Contains(r.hats.Worn[bare], hat.URI) })
 	r.announceCodes(statusConfigChanged)
 	return nil, nil
@@ -203,7 +203,7 @@ func (r *Room) destroyHat(v values) (*scan.Node, error) {
 			r.takeHat(bare, uri)
 		}
 	}
-	r.changed = true
+	r.changed, r.rehatted = true, true
 	r.showHats(func(bare string) bool { return wore[bare] })
 	r.announceCodes(statusConfigChanged)
 	return nil, nil
@@ -243,7 +243,7 @@ func (r *Room) assignHat(v values) (*scan.Node, error) {
 		r.hats.Worn = map[string][]string{}
 	}
 	r.hats.Worn[bare] = append(slices.Clone(worn), uri)
-	r.changed = true
+	r.changed, r.rehatted = true, true
 	r.showHats(func(other string) bool { return other == bare })
 	return nil, nil
 }
@@ -269,7 +269,7 @@ func (r *Room) unassignHat(v values) (*scan.Node, error) {
 		return nil, errNotFound
 	}
 	r.takeHat(bare, uri)
-	r.changed = true
+	r.changed, r.rehatted = true, true
 	r.showHats(func(other string) bool { return other == bare })
 	return nil, nil
 }

@@ -49,6 +49,7 @@ type Room struct {
 	changed   bool            // in what is stored
 	regrouped map[string]bool // the same: whose relation to the room, by bare address
 	recarded  bool            // the same: the vCard
+	rehatted  bool            // the same: the hats, or who wears them
 	said      []uc.RoomChange // of the archive
 	destroyed bool
 	entered   []string // full addresses
@@ -107,11 +108,13 @@ func restore(stored uc.Room, domain string, cfg *Config) *Room {
 	return r
 }
 
-// stored returns what is to be kept of the room, but for its members.
+// stored returns what is to be kept of the room, but for its members and hats.
 func (r *Room) stored() uc.Room {
-	s := uc.Room{Name: r.name, Created: r.created, Settings: r.settings, Subject: r.subject, Card: r.card}
-	s.Hats = uc.RoomHats{List: slices.Clone(r.hats.List), Worn: maps.Clone(r.hats.Worn)}
-	return s
+	return uc.Room{Name: r.name, Created: r.created, Settings: r.settings, Subject: r.subject, Card: r.card}
+}
+
+func (r *Room) storedHats() uc.RoomHats {
+	return uc.RoomHats{List: slices.Clone(r.hats.List), Worn: maps.Clone(r.hats.Worn)}
 }
 
 // storedMembers returns what is to be kept of some people's relation to the room. Of those who have none any more, only
@@ -171,7 +174,10 @@ func (r *Room) changes() []uc.RoomChange {
 	case r.settings.Persistent:
 		now := r.stored()
 		whole := !r.kept || r.unsure
-		c := uc.RoomChange{Put: &now, Members: whole, Card: r.recarded || whole}
+		c := uc.RoomChange{Put: &now, Members: whole, Card: r.recarded || whole, Hats: r.rehatted || whole}
+		if c.Hats {
+			now.Hats = r.storedHats()
+		}
 		if whole {
 			now.Members = r.storedMembers(maps.Keys(r.people))
 		} else {
@@ -189,7 +195,7 @@ func (r *Room) changes() []uc.RoomChange {
 // begin forgets what the stanza before has led to.
 func (r *Room) begin(now time.Time) {
 	r.now, r.out, r.said, r.entered, r.left = now, nil, nil, nil, nil
-	r.changed, r.regrouped, r.recarded = false, nil, false
+	r.changed, r.regrouped, r.recarded, r.rehatted = false, nil, false, false
 }
 
 // Handle handles a stanza and returns what it leads to. After an error nothing has changed, and the

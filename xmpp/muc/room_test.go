@@ -319,6 +319,39 @@ func TestBigRoom(t *testing.T) {
 	}
 }
 
+// TestHatsAreStoredWhenTheyChange: the hats of a room, which may be many, are not written with each change of something else.
+func TestHatsAreStoredWhenTheyChange(t *testing.T) {
+	tb := bigTable(t, 1)
+	hat := func(command string) string {
+		return "<iq type='set' id='1' to='$R'><command xmlns='" + nsCommands + "' node='" + formHats + ":" + command + "'><x xmlns='" + nsForms + "' type='submit'>" +
+			"<field var='" + hatTitle + "'><value>Painter</value></field><field var='" + hatURI + "'><value>urn:example:painter</value></field>" +
+			"<field var='" + hatWearer + "'><value>u0@example.org</value></field></x></command></iq>"
+	}
+	for _, step := range []struct {
+		user, text string
+		hats       bool
+		worn       int
+	}{
+		{"anna", hat("create"), true, 0},
+		{"anna", hat("assign"), true, 1},
+		{"u0", enrolAs("One"), false, 0},
+		{"anna", hat("unassign"), true, 0},
+		{"anna", hat("destroy"), true, 0},
+	} {
+		tb.must(step.user, step.text)
+		list := tb.changes()
+		if len(list) != 1 || list[0].Hats != step.hats || len(list[0].Put.Hats.Worn) != step.worn {
+			t.Errorf("%s: %+v is stored", step.text, list)
+		}
+	}
+	tb.must("anna", hat("create"))
+	tb.unsure = true // as after a change that could not be stored
+	tb.must("u0", enrolAs("Uno"))
+	if list := tb.changes(); !list[0].Hats || len(list[0].Put.Hats.List) != 1 {
+		t.Errorf("%+v is stored after something was not", list)
+	}
+}
+
 // TestFloodOfChanges: who changes a room all the time is told to wait. A change of many counts for so many.
 func TestFloodOfChanges(t *testing.T) {
 	limits := DefaultLimits

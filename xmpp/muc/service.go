@@ -501,7 +501,7 @@ func (s *Service) renameIn(l *lockedRoom, bare, to string) {
 	if to != "" && wears {
 		r.hats.Worn[to] = worn
 	}
-	r.changed = true
+	r.changed, r.rehatted = true, wears
 	s.writer.put(job{changes: r.changes(), then: func(err error) {
 		if err != nil {
 			l.mu.Lock()

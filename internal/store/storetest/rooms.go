@@ -26,21 +26,21 @@ func testRooms(t *testing.T, open func() Store) {
 		},
 		Card: []byte("<vCard/>"),
 	}
-	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Members: true, Card: true}, {Put: &attic, Members: true, Card: true}}))
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Members: true, Card: true, Hats: true}, {Put: &attic, Members: true, Card: true}}))
 	want(t, "rooms by name", must1(s.Rooms(ctx))(t), []uc.Room{attic, hall})
 
 	hall.Settings.Title, hall.Members = "Stairs", []uc.RoomMember{{JID: "carl@example.org", Affiliation: "owner"}}
 	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Members: true}, {Delete: "attic"}, {Delete: "attic"}}))
 	hall.Subject.Text = "Colours"
-	hall.Hats.List = hall.Hats.List[1:]
 	without := hall
-	without.Members, without.Card = nil, nil
-	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &without}}))
+	without.Members, without.Card, without.Hats = nil, nil, uc.RoomHats{}
+	hall.Hats.List = hall.Hats.List[1:]
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Hats: true}, {Put: &without}}))
 	must(t, s.Close())
 	s = open()
 	want(t, "rooms after a restart", must1(s.Rooms(ctx))(t), []uc.Room{hall})
 	hall.Hats, hall.Card = uc.RoomHats{}, nil
-	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Card: true}}))
+	must(t, s.ChangeRooms(ctx, []uc.RoomChange{{Put: &hall, Card: true, Hats: true}}))
 	want(t, "a room without hats and card", must1(s.Rooms(ctx))(t), []uc.Room{hall})
 
 	anna, carl, dora := uc.RoomMember{JID: "anna@example.org", Affiliation: "admin", Nick: "Anna"},
