@@ -58,7 +58,7 @@ type otherServer struct {
 }
 
 // Send implements Carrier.
-func (e *elsewhere) Send(sender, to string, raw []byte) {
+func (e *elsewhere) Send(sender, to string, _ scan.Head, raw []byte) {
 	e.mu.Lock()
 	o := e.domains[to]
 	e.mu.Unlock()

@@ -13,10 +13,10 @@ import (
 
 // Carrier carries stanzas to other domains.
 type Carrier interface {
-	// Send takes a stanza to another domain. It has full from and to, and leaves its namespace to be inherited. The sender is
-	// the address of whom it is on account of, of the same domain as from: the bare one, or the domain of a component.
-	// Send never waits; what cannot be delivered is given to [Server.Undeliverable].
-	Send(sender, to string, stanza []byte)
+	// Send takes a stanza to another domain. It has full from and to, and leaves its namespace to be inherited. Of the head what it
+	// says counts, not where that stands, and only until Send returns. The sender is the address of whom it is on account of, of the
+	// same domain as from: the bare one, or the domain of a component. Send never waits; what cannot be delivered is given to [Server.Undeliverable].
+	Send(sender, to string, head scan.Head, stanza []byte)
 }
 
 // Federate makes a carrier the one to all domains that are not served here. Without one no stanza leaves.
@@ -114,7 +114,10 @@ func (s *Server) carry(to, domain string, raw []byte) bool {
 		s.log.Error("xmpp: a stanza cannot be sent to another domain", "to", to, "cause", err)
 		return false
 	}
-	carrier.Send(s.senderOf(head.From), domain, scan.AppendStamped(nil, raw, &head, head.From, []byte(to)))
+	address := []byte(to)
+	stamped := scan.AppendStamped(nil, raw, &head, head.From, address)
+	head.To = address
+	carrier.Send(s.senderOf(head.From), domain, head, stamped)
 	return true
 }
 

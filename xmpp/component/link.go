@@ -61,13 +61,14 @@ func newLink(s *Service, raw, conn net.Conn, name string, p *proof) *link {
 }
 
 // push queues a stanza unless the queue is full or the stream ends. A presence takes the place of an older one that waits still.
-func (l *link) push(o outgoing) bool {
-	key, state := "", false
-	if o.to != "" {
-		key, state = lastword.Of(o.raw)
-	}
+// The server's own answers have no head.
+func (l *link) push(o outgoing, head *scan.Head) bool {
+	key, state := "", head != nil && lastword.IsState(head, o.raw)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if state || head != nil && len(l.latest) > 0 {
+		key = lastword.Key(head)
+	}
 	at, known := l.latest[key]
 	known = known && state
 	more := len(o.raw)

@@ -209,7 +209,7 @@ func (n *negotiation) bindFirst(l *link) error {
 // bind answers a request to bind a domain or to give one up; others are not its.
 func (l *link) bind(head scan.Head, raw []byte) (mine bool, err error) {
 	answer, mine, err := l.binding(head, raw)
-	if mine && err == nil && !l.push(outgoing{raw: answer}) {
+	if mine && err == nil && !l.push(outgoing{raw: answer}, nil) {
 		err = errPolicy // it does not read the answers
 	}
 	return mine, err

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
 // TestPresenceStorm: a component that does not read is told the last word of each sender only, so that a storm of presence does not fill
@@ -50,4 +52,22 @@ func TestPresenceStorm(t *testing.T) {
 		p.say("</stream:stream>")
 		p.end()
 	})
+}
+
+// TestMessageCost: to queue what is no presence takes no look into the stanza, and no memory but the queue's own.
+func TestMessageCost(t *testing.T) {
+	raw := []byte("<message from='anna@example.org/desk' to='me@bot.example.org' type='chat'><body>" + strings.Repeat("x", 1000) + "</body></message>")
+	head, _, _, err := scan.New(scan.DefaultLimits).Next(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLink(New(Config{}), nil, nil, domain, nil)
+	if got := testing.AllocsPerRun(100, func() {
+		if !l.push(outgoing{"anna@example.org", domain, raw}, &head) {
+			t.Fatal("it was not taken")
+		}
+		l.waiting, l.size = l.waiting[:0], 0
+	}); got > 0 {
+		t.Errorf("%v allocations, want none", got)
+	}
 }

@@ -91,8 +91,9 @@ func (s *Service) Connected() []string {
 	return slices.Sorted(maps.Keys(s.links))
 }
 
-// Send queues a stanza for the component of the domain to, and never waits. The stanza is the service's from then on.
-func (s *Service) Send(sender, to string, raw []byte) {
+// Send queues a stanza for the component of the domain to, and never waits. The stanza is the service's from then on; what the head
+// says of it is read until Send returns.
+func (s *Service) Send(sender, to string, head scan.Head, raw []byte) {
 	s.mu.RLock()
 	l := s.links[to]
 	s.mu.RUnlock()
@@ -100,7 +101,7 @@ func (s *Service) Send(sender, to string, raw []byte) {
 	case l == nil:
 		// RFC 6120 §8.3.3.19: the domain is known, but provides nothing at present.
 		s.cfg.Undeliverable(sender, to, raw, stanza.ServiceUnavailable)
-	case !l.push(outgoing{sender, to, raw}):
+	case !l.push(outgoing{sender, to, raw}, &head):
 		s.cfg.Undeliverable(sender, to, raw, stanza.ResourceConstraint)
 	}
 }

@@ -55,6 +55,15 @@ func newDesk(change func(*Config)) *desk {
 	return d
 }
 
+// Send sends what the test has written out.
+func (d *desk) Send(sender, to string, raw []byte) {
+	head, _, _, err := scan.New(scan.DefaultLimits).Next(raw)
+	if err != nil {
+		panic(err)
+	}
+	d.Service.Send(sender, to, head, raw)
+}
+
 func (d *desk) back() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -16,20 +16,14 @@ const (
 	nsMUCUser = nsMUC + "#user"
 )
 
-// Of returns who sends a stanza to whom, as one key, and whether a later stanza with that key may take its place if that is one of
-// these, too. What comes between the two with the same key must not be overtaken. A stanza that cannot be read has no key.
-func Of(raw []byte) (key string, state bool) {
-	head, _, _, err := scan.New(scan.Limits{Stanza: len(raw), Depth: scan.DefaultLimits.Depth, Attrs: scan.DefaultLimits.Attrs}).Next(raw)
-	if err != nil {
-		return "", false
-	}
-	return string(head.From) + "\n" + string(head.To), head.Kind == scan.Presence && isState(&head, raw)
-}
+// Key says who sends a stanza to whom. What comes between two stanzas with the same key must not be overtaken.
+func Key(head *scan.Head) string { return string(head.From) + "\n" + string(head.To) }
 
-// isState reports whether a presence tells nothing but how its sender is now. What enters or leaves chat rooms does more, and so
-// does what a room tells of an occupant with a status code, a new nick, who did it or why (XEP-0045).
-func isState(head *scan.Head, raw []byte) bool {
-	if typ := string(head.Type); typ != "" && typ != "unavailable" {
+// IsState reports whether a stanza is presence that tells nothing but how its sender is now, so that a later one with the same key may
+// take its place. What enters or leaves chat rooms does more, and so does what a room tells of an occupant with a status code, a new
+// nick, who did it or why (XEP-0045).
+func IsState(head *scan.Head, raw []byte) bool {
+	if typ := string(head.Type); head.Kind != scan.Presence || typ != "" && typ != "unavailable" {
 		return false
 	}
 	n, err := scan.Parse(raw)

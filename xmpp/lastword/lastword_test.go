@@ -1,9 +1,13 @@
 package lastword
 
-import "testing"
+import (
+	"testing"
 
-// TestOf: what tells nothing but how somebody is now may be left out for something later, nothing else.
-func TestOf(t *testing.T) {
+	"github.com/rolecall/rolecall/xmpp/scan"
+)
+
+// TestIsState: what tells nothing but how somebody is now may be left out for something later, nothing else.
+func TestIsState(t *testing.T) {
 	const user = "http://jabber.org/protocol/muc#user"
 	for _, c := range []struct {
 		raw   string
@@ -23,20 +27,25 @@ func TestOf(t *testing.T) {
 		{"<message from='a@x' to='b@y'/>", false},
 		{"<iq from='a@x' to='b@y' type='get' id='1'/>", false},
 	} {
-		key, state := Of([]byte(c.raw))
+		head := headOf(t, c.raw)
+		key, state := Key(&head), IsState(&head, []byte(c.raw))
 		if state != c.state || key[:3] != "a@x" || key[len(key)-3:] == "a@x" {
 			t.Errorf("%s: %q, %v", c.raw, key, state)
 		}
 	}
-	if a, b := key("<presence from='a@x' to='b@y'/>"), key("<presence to='b@y' from='a@x' type='unavailable'/>"); a != b {
-		t.Errorf("%q and %q", a, b)
+	a, b := headOf(t, "<presence from='a@x' to='b@y'/>"), headOf(t, "<presence to='b@y' from='a@x' type='unavailable'/>")
+	if Key(&a) != Key(&b) {
+		t.Errorf("%q and %q", Key(&a), Key(&b))
 	}
-	if key, state := Of([]byte("<presence")); key != "" || state {
-		t.Errorf("what cannot be read: %q, %v", key, state)
+	if IsState(&a, []byte("<presence")) {
+		t.Error("what cannot be read is taken for a state")
 	}
 }
 
-func key(raw string) string {
-	k, _ := Of([]byte(raw))
-	return k
+func headOf(t *testing.T, raw string) scan.Head {
+	head, _, _, err := scan.New(scan.DefaultLimits).Next([]byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
 }

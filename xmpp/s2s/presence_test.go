@@ -3,6 +3,7 @@ package s2s
 import (
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,4 +70,18 @@ func TestPresenceStorm(t *testing.T) {
 			t.Errorf("%d more came, %d came back, %d bytes wait", len(sb.in), len(sa.back), sa.size)
 		}
 	})
+}
+
+// TestMessageCost: to find out that a message takes the place of nothing takes no look into it, and no memory but its item's.
+func TestMessageCost(t *testing.T) {
+	raw := message("anna@a.example/a", "ben@b.example", strings.Repeat("x", 1000))
+	head := headOf(t, raw)
+	r := &route{}
+	if got := testing.AllocsPerRun(100, func() {
+		if r.place(newItem("anna@a.example", &head, raw), &head) != nil {
+			t.Fatal("it took a place")
+		}
+	}); got > 1 {
+		t.Errorf("%v allocations, want 1", got)
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"mellium.im/xmpp/stanza"
+
+	"github.com/rolecall/rolecall/xmpp/scan"
 )
 
 // pair is a local domain and one that it has to do with.
@@ -43,12 +45,12 @@ type failure struct {
 }
 
 // Send queues a stanza for another domain's server. The stanza has full from and to addresses, of the domains of the sender and the
-// one given, which are normalised, and names no content namespace itself (see scan.Neutral); it is copied. The sender is an
-// address of whom the stanza is on account of: no sender gets all the room that there is. Stanzas of one pair of domains are
+// one given, which are normalised, and names no content namespace itself (see scan.Neutral); it is copied. What the head says
+// of it is read until Send returns. The sender is an address of whom the stanza is on account of: no sender gets all the room that there is. Stanzas of one pair of domains are
 // sent in order. Send never waits; what becomes of a stanza that cannot be sent is told to Config.Undeliverable.
-func (f *Federation) Send(sender, to string, raw []byte) {
+func (f *Federation) Send(sender, to string, head scan.Head, raw []byte) {
 	p := pair{string(domainOf([]byte(sender))), to}
-	it := newItem(sender, append([]byte(nil), raw...))
+	it := newItem(sender, &head, append([]byte(nil), raw...))
 	if f.cfg.Local(to) || !f.cfg.Allowed(to) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -57,13 +59,13 @@ func (f *Federation) Send(sender, to string, raw []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if reason := f.queue(p, it); reason != "" {
+	if reason := f.queue(p, it, &head); reason != "" {
 		f.bounceLocked(bounce{p, it.raw, reason})
 	}
 }
 
 // queue puts a stanza in line, or says why it does not.
-func (f *Federation) queue(p pair, it *item) stanza.Condition {
+func (f *Federation) queue(p pair, it *item, head *scan.Head) stanza.Condition {
 	r := f.routes[p]
 	switch {
 	case f.closed:
@@ -72,7 +74,7 @@ func (f *Federation) queue(p pair, it *item) stanza.Condition {
 		r = &route{pair: p}
 	}
 	it.route = r
-	old := r.place(it)
+	old := r.place(it, head)
 	more := len(it.raw)
 	if old != nil {
 		more -= len(old.raw)

@@ -266,6 +266,19 @@ func message(from, to, body string) []byte {
 	return []byte("<message from='" + from + "' to='" + to + "'><body>" + body + "</body></message>")
 }
 
+// Send sends what the test has written out.
+func (s *server) Send(sender, to string, raw []byte) {
+	s.Federation.Send(sender, to, headOf(s.t, raw), raw)
+}
+
+func headOf(t testing.TB, raw []byte) scan.Head {
+	head, _, _, err := scan.New(scan.DefaultLimits).Next(raw)
+	if err != nil {
+		t.Errorf("%s: %v", raw, err)
+	}
+	return head
+}
+
 // chat sends a message between users of two domains.
 func (s *server) chat(from, to, body string) { s.chatAs("anna", from, to, body) }
 

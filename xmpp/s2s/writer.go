@@ -11,7 +11,7 @@ type item struct {
 	route  *route // nil unless it is a stanza
 	sender string
 	raw    []byte
-	key    string // sender and recipient, as long as something may take a place
+	key    string // sender and recipient, if it is a state
 	state  bool   // a later one with that key may take its place; see route.latest
 }
 
