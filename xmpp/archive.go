@@ -311,10 +311,10 @@ func worthArchiving(h *scan.Head, raw []byte) bool {
 		n.Child(nsRetract, "retract") != nil // XEP-0424 §5: always
 }
 
-// dropForged takes out of a message what only this server may say of it: archive IDs (XEP-0359 §5), and that it was
-// delayed here (XEP-0203 §5).
+// dropForged takes out of a message or presence what only this server may say of it: archive IDs (XEP-0359 §5), and that it was
+// delayed here (XEP-0203 §5), also in the old form that clients still read (XEP-0091). Only that can hide, behind references.
 func (r *request) dropForged() {
-	if !bytes.Contains(r.raw, []byte("stanza-id")) && !bytes.Contains(r.raw, []byte("delay")) {
+	if !bytes.Contains(r.raw, []byte("stanza-id")) && !bytes.Contains(r.raw, []byte("delay")) && !bytes.Contains(r.raw, []byte("&#")) {
 		return
 	}
 	raw, some := leaveOut(r.raw, r.forged)
@@ -346,7 +346,7 @@ func (r *request) forged(n *scan.Node) bool {
 	switch {
 	case n.Name == "stanza-id" && n.NS == nsStanzaID:
 		by = n.Attr("by")
-	case n.Name == "delay" && n.NS == nsDelay:
+	case n.Name == "delay" && n.NS == nsDelay, n.Name == "x" && n.NS == nsOldDelay:
 		if by = n.Attr("from"); by == "" || r.from.account.is(by) {
 			return false
 		}

@@ -12,6 +12,7 @@ func (r *request) foreignPresence() error {
 	if err != nil || dest.account == nil || r.screen(dest) != nil {
 		return err
 	}
+	r.dropForged()
 	r.server.presenceTo(r.batch, dest, scan.AppendStamped(nil, r.raw, &r.head, r.from.jidBytes, nil))
 	r.heardAbroad(dest.account)
 	return nil

@@ -119,6 +119,9 @@ func TestForgedDelay(t *testing.T) {
 		{"<delay xmlns='urn:xmpp:delay' from='example.org/x'" + stamp + ">kept</delay>", false},
 		{"<delay xmlns='urn:xmpp:delay' from='rooms.example.org'" + stamp + "/>", false},
 		{"<delay xmlns='urn:xmpp:delay' from='ben@example.org'" + stamp + "/>", false},
+		{"<x xmlns='jabber:x:delay' from='example.org' stamp='20200101T00:00:00'/>", false},
+		{"<o:x xmlns:o='jabber:x:dela&#121;' from='exampl&#101;.org' stamp='20200101T00:00:00'/>", false},
+		{"<x xmlns='jabber:x:delay' from='anna@example.org/a' stamp='20200101T00:00:00'/>", true},
 		{"<delay xmlns='urn:xmpp:delay'" + stamp + "/>", true},
 		{"<delay xmlns='urn:xmpp:delay' from='anna@example.org/a'" + stamp + "/>", true},
 		{"<delay xmlns='urn:xmpp:delay' from='far.example'" + stamp + "/>", true},
@@ -130,6 +133,12 @@ func TestForgedDelay(t *testing.T) {
 		if got := b.expect(t, "id='"+id+"'", "<body>x</body>"); strings.Contains(got, "2020") != tt.kept {
 			t.Errorf("of %s comes %s", tt.delay, got)
 		}
+		for _, typ := range []string{"", " type='unavailable'"} {
+			a.send(t, "<presence id='"+id+"' to='ben@example.org/b'"+typ+">"+tt.delay+"</presence>")
+			if got := b.expect(t, "<presence", "id='"+id+"'"); strings.Contains(got, "2020") != tt.kept {
+				t.Errorf("of presence with %s comes %s", tt.delay, got)
+			}
+		}
 	}
 	for from, kept := range map[string]bool{"example.org": false, "far.example": true} {
 		if err := far.Send(t.Context(), "<message id='far' from='zoe@far.example/x' to='ben@example.org/b'><body>x</body><delay xmlns='urn:xmpp:delay' from='"+from+"'"+stamp+"/></message>"); err != nil {
@@ -137,6 +146,12 @@ func TestForgedDelay(t *testing.T) {
 		}
 		if got := b.expect(t, "id='far'"); strings.Contains(got, "2020") != kept {
 			t.Errorf("of one of %s comes %s", from, got)
+		}
+		if err := far.Send(t.Context(), "<presence id='far' from='zoe@far.example/x' to='ben@example.org/b'><delay xmlns='urn:xmpp:delay' from='"+from+"'"+stamp+"/></presence>"); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.expect(t, "<presence", "id='far'"); strings.Contains(got, "2020") != kept {
+			t.Errorf("of presence with one of %s comes %s", from, got)
 		}
 	}
 }

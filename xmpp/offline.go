@@ -13,6 +13,7 @@ import (
 const (
 	nsHints      = "urn:xmpp:hints"
 	nsDelay      = "urn:xmpp:delay"
+	nsOldDelay   = "jabber:x:delay"
 	nsChatStates = "http://jabber.org/protocol/chatstates"
 )
 

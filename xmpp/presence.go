@@ -12,6 +12,7 @@ import (
 
 // available handles presence without a type: of the client's own (RFC 6121 §4.2, §4.4) or directed (§4.6).
 func (r *request) available() error {
+	r.dropForged()
 	if r.head.To != nil {
 		return r.directedPresence(true)
 	}
@@ -64,6 +65,7 @@ func (r *request) available() error {
 
 // unavailable handles presence of type unavailable, of the client's own (RFC 6121 §4.5) or directed.
 func (r *request) unavailable() error {
+	r.dropForged()
 	if r.head.To != nil {
 		return r.directedPresence(false)
 	}

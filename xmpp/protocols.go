@@ -67,7 +67,7 @@ var Protocols = []Protocol{
 	{Name: "XEP-0172", Title: "User Nickname"},
 	{Name: "XEP-0199", Title: "Ping", Server: []string{nsPing}, Account: []string{nsPing}},
 	{Name: "XEP-0202", Title: "Entity Time", Server: []string{nsTime}},
-	{Name: "XEP-0203", Title: "Delayed Delivery", Note: "on messages that were kept; forged ones are taken out"},
+	{Name: "XEP-0203", Title: "Delayed Delivery", Note: "on messages that were kept; forged ones are taken out of messages and presence, also in the form of XEP-0091"},
 	{Name: "XEP-0178", Title: "Best Practices for Use of SASL EXTERNAL with Certificates", Note: "between servers"},
 	{Name: "XEP-0220", Title: "Server Dialback", Note: "under TLS, for servers without a valid certificate, unless they are not wanted; keys as in XEP-0185"},
 	{Name: "XEP-0288", Title: "Bidirectional Server-to-Server Connections"},

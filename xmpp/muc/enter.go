@@ -25,7 +25,7 @@ func (r *Room) enter(in *In, x *scan.Node) error {
 	r.seats[s.full] = s
 	r.entered = append(r.entered, s.full)
 	delete(r.invited, in.Bare)
-	o.setPresence(in.node)
+	r.setPresence(o, in.node)
 	var codes []int
 	if r.locked {
 		codes = []int{statusCreated} // §10.1.1

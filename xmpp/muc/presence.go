@@ -39,7 +39,7 @@ func (r *Room) onPresence(in *In) error {
 	switch string(in.Head.Type) {
 	case "unavailable":
 		if s != nil {
-			r.leave(s, announcement{children: presenceOf(in.node)})
+			r.leave(s, announcement{children: r.presenceOf(in.node)})
 		}
 		return nil
 	case "":
@@ -65,7 +65,7 @@ func (r *Room) onPresence(in *In) error {
 		r.welcome(s, entering, nil) // the client has lost its state: all is told again
 		return nil
 	}
-	s.occupant.setPresence(in.node)
+	r.setPresence(s.occupant, in.node)
 	r.announce(announcement{of: s.occupant}, s.occupant.clients()) // §7.7
 	return nil
 }
@@ -80,15 +80,15 @@ func (r *Room) tellNotIn(in *In) {
 }
 
 // presenceOf returns what the client says of itself, without what only the room may say.
-func presenceOf(n *scan.Node) []*scan.Node {
+func (r *Room) presenceOf(n *scan.Node) []*scan.Node {
 	list := slices.DeleteFunc(slices.Clone(n.Nodes), func(c *scan.Node) bool {
-		return strings.HasPrefix(c.NS, NS) || c.NS == nsOccupantID || c.NS == nsHats || c.Name == "priority" && c.NS == scan.NSClient
+		return strings.HasPrefix(c.NS, NS) || r.isRooms(c) || c.NS == nsHats || c.Name == "priority" && c.NS == scan.NSClient
 	})
 	return list[:min(len(list), maxPresenceChildren)]
 }
 
-func (o *occupant) setPresence(n *scan.Node) {
-	o.presence = presenceOf(n)
+func (r *Room) setPresence(o *occupant, n *scan.Node) {
+	o.presence = r.presenceOf(n)
 	o.changed()
 }
 
@@ -263,7 +263,7 @@ func (r *Room) changeNick(s *seat, in *In) error {
 	delete(r.nicks, o.nick)
 	o.nick, o.key = in.Nick, nickKey(in.Nick)
 	r.nicks[o.nick] = o
-	o.setPresence(in.node)
+	r.setPresence(o, in.node)
 	r.announce(announcement{of: o}, o.clients())
 	return nil
 }

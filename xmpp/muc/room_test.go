@@ -188,6 +188,7 @@ func TestForgedInRoom(t *testing.T) {
 		"<delay xmlns='urn:xmpp:delay' from='rooms.example.org' stamp='2020-01-01T00:00:00Z'/>":       false,
 		"<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>":                                true,
 		"<delay xmlns='urn:xmpp:delay' from='other@rooms.example.org' stamp='2020-01-01T00:00:00Z'/>": true,
+		"<x xmlns='jabber:x:delay' from='$R' stamp='20200101T00:00:00'/>":                             false,
 		"<stanza-id xmlns='urn:xmpp:sid:0' id='forged' by='Hall@rooms.example.org'/>":                 false,
 		"<stanza-id xmlns='urn:xmpp:sid:0' id='other' by='carl@example.org'/>":                        true,
 		"<origin-id xmlns='urn:xmpp:sid:0' id='own'/>":                                                true,
@@ -208,6 +209,14 @@ func TestForgedInRoom(t *testing.T) {
 			if heard.ChildText(scan.NSClient, "body") != "x" {
 				t.Errorf("%s: the message is lost", inside)
 			}
+		}
+		out := tb.must("ben", "<presence to='$R/ben'>"+inside+"<status>here</status></presence>")
+		heard, err := scan.Parse(out[0].Stanza)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := heard.Nodes[0].Name != "status"; said != stays {
+			t.Errorf("%s: of presence the others hear %s", inside, out[0].Stanza)
 		}
 	}
 }

@@ -36,6 +36,7 @@ const (
 	nsRegister     = "jabber:iq:register"
 	nsPing         = "urn:xmpp:ping"
 	nsDelay        = "urn:xmpp:delay"
+	nsOldDelay     = "jabber:x:delay"
 	nsStanzaID     = "urn:xmpp:sid:0"
 	nsHints        = "urn:xmpp:hints"
 	nsVCard        = "vcard-temp"
