@@ -92,6 +92,7 @@ func isInvitation(n *scan.Node) bool {
 // does (XEP-0280 §11, XEP-0313 §4.2). Clients that do not check from whom these come would believe it. It notes whether
 // the message is private.
 func (r *request) forgesCopy() bool {
+	r.private = false
 	if !isSuspicious(r.raw) {
 		return false
 	}

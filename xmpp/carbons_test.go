@@ -90,3 +90,19 @@ func TestPrivateStaysPrivate(t *testing.T) {
 	}
 	other.expectNothing(t)
 }
+
+// TestOnlyTheMessageIsPrivate: what a client sends together with a private message is not private.
+func TestOnlyTheMessageIsPrivate(t *testing.T) {
+	r := &request{}
+	for _, c := range []struct {
+		raw  string
+		want bool
+	}{
+		{"<message><body>x</body><private xmlns='urn:xmpp:carbons:2'/></message>", true},
+		{"<message><body>private</body></message>", false},
+	} {
+		if r.raw = []byte(c.raw); r.forgesCopy() || r.private != c.want {
+			t.Errorf("%s: private is %v", c.raw, r.private)
+		}
+	}
+}

@@ -221,7 +221,7 @@ func TestForgedInRoom(t *testing.T) {
 	}
 }
 
-// TestHatsAreLimited gives hats with long names to many: what is written with every change of the room has an end.
+// TestHatsAreLimited gives hats with long names to many: what is written with every change of them has an end.
 func TestHatsAreLimited(t *testing.T) {
 	tb := newTable(t, DefaultLimits)
 	hat := values{hatURI: {"urn:x:" + strings.Repeat("x", maxHatURI-10)}, hatTitle: {"x"}}
