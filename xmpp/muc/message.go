@@ -83,8 +83,8 @@ func forged(n *scan.Node) bool {
 	return slices.ContainsFunc(n.Nodes, func(c *scan.Node) bool { return strings.HasPrefix(c.NS, NS) && len(c.Nodes) > 0 })
 }
 
-// isRooms reports whether an element is one that the room adds to messages, or a delay in the old form (XEP-0091): who resends what came from here may have left
-// it in, so it is taken out and not refused (XEP-0359 §5, XEP-0421 §5).
+// isRooms reports whether an element is one that the room adds to messages, or a delay in the old form (XEP-0091): who
+// resends what came from here may have left it in, so it is taken out and not refused (XEP-0359 §5, XEP-0421 §5).
 func (r *Room) isRooms(c *scan.Node) bool {
 	switch c.NS {
 	case nsOccupantID:
