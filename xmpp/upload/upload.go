@@ -205,22 +205,28 @@ func (s *Store) Slot(user uc.UserID, f File) (address string, err error) {
 	return s.cfg.URL + "/" + token + "/" + url.PathEscape(f.Name), nil
 }
 
-// full returns when there may be room for a file of a user's; the zero time is now.
+// full returns when there may be room for a file of a user's; the zero time is now. What has expired takes no room, also
+// before it is deleted.
 func (s *Store) full(u *usage, size int64, now time.Time) time.Time {
 	if u.slots >= maxSlots {
 		return now.Add(slotLife)
 	}
-	if u.bytes+size <= s.cfg.Quota && len(u.files)+u.slots < maxFiles {
+	bytes, files := u.bytes+size-s.cfg.Quota, len(u.files)+u.slots+1-maxFiles
+	if bytes <= 0 && files <= 0 {
 		return time.Time{}
 	}
-	return s.roomAt(u, u.bytes+size-s.cfg.Quota, now)
+	if at := s.roomAt(u, bytes, files, now); at.After(now) {
+		return at
+	}
+	return time.Time{}
 }
 
-// roomAt returns when so many bytes, and a file, will have expired.
-func (s *Store) roomAt(u *usage, need int64, now time.Time) time.Time {
+// roomAt returns when so many bytes and files will have expired.
+func (s *Store) roomAt(u *usage, bytes int64, files int, now time.Time) time.Time {
 	for _, f := range slices.SortedFunc(maps.Values(u.files), func(a, b stored) int { return a.since.Compare(b.since) }) {
-		if need -= f.size; need <= 0 {
-			return now.Add(max(0, f.since.Add(s.cfg.Keep).Sub(now))) // if it has expired it is deleted soon
+		bytes, files = bytes-f.size, files-1
+		if bytes <= 0 && files <= 0 {
+			return f.since.Add(s.cfg.Keep)
 		}
 	}
 	return now.Add(slotLife) // slots take the room

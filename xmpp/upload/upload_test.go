@@ -262,8 +262,15 @@ func TestQuota(t *testing.T) {
 	w.slot(ben, File{Name: "c", Size: 1000})
 	w.pass(time.Hour - time.Minute)
 	w.status(http.StatusNotFound, http.MethodGet, first, nil)
-	w.store.sweep()
-	w.slot(anna, File{Name: "c", Size: 1000})
+	w.slot(anna, File{Name: "c", Size: 1000}) // before the file is deleted
+	for _, deleted := range []bool{false, true} {
+		if deleted {
+			w.store.sweep()
+		}
+		if _, err := w.store.Slot(anna, File{Name: "d", Size: 1000}); !errors.As(err, &full) {
+			t.Errorf("the room of a file is given twice, deleted %v: %v", deleted, err)
+		}
+	}
 }
 
 func TestSlotsAreLimitedAndExpire(t *testing.T) {
