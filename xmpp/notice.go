@@ -193,14 +193,14 @@ func (p *pusher) send(t *pushTarget) {
 	defer b.done()
 	err := s.ask(b, t.from, t.Service, payload, func(answer *scan.Node) { p.answered(t, answer) })
 	if err != nil {
-		s.log.Info("xmpp: push service cannot be reached", "service", t.Service, "jid", t.from, "cause", err)
-		p.failed(t)
+		p.failed(t, err.Error())
 	}
 }
 
 // failed makes the notification due once more, later, unless the client has come meanwhile. It reports whether that has
 // been in vain for too long.
-func (p *pusher) failed(t *pushTarget) (over bool) {
+func (p *pusher) failed(t *pushTarget, cause string) (over bool) {
+	p.server.log.Info("xmpp: push service does not take a notification now", "service", t.Service, "jid", t.from, "cause", cause)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -264,14 +264,17 @@ func shortened(text string, limit int) string {
 // more of them (XEP-0357 §7.1); one that cannot take it now is asked again, for a day. One that cannot be reached is
 // asked again, too, but keeps its place: it has refused nothing.
 func (p *pusher) answered(t *pushTarget, answer *scan.Node) {
-	switch {
-	case answer == nil:
-		p.failed(t)
+	if answer == nil {
+		p.failed(t, "no answer")
 		return
-	case answer.Attr("type") != "error":
+	}
+	if answer.Attr("type") != "error" {
 		p.delivered(t)
 		return
-	case isTemporary(answer.Child(scan.NSClient, "error")) && !p.failed(t):
+	}
+	e := answer.Child(scan.NSClient, "error")
+	cause := conditionOf(e)
+	if isTemporary(e) && !p.failed(t, cause) {
 		return
 	}
 	s := p.server
@@ -283,7 +286,19 @@ func (p *pusher) answered(t *pushTarget, answer *scan.Node) {
 		s.log.Error("xmpp: cannot remove a push target", "jid", t.from, "cause", err)
 		return
 	}
-	s.log.Info("xmpp: push service refuses, disabled", "service", t.Service, "jid", t.from)
+	s.log.Info("xmpp: push service refuses, disabled", "service", t.Service, "jid", t.from, "cause", cause)
+}
+
+// conditionOf names what an error is about (RFC 6120 §8.3.2).
+func conditionOf(e *scan.Node) string {
+	if e != nil {
+		for _, c := range e.Nodes {
+			if c.NS == nsStanzas && c.Name != "text" {
+				return c.Name
+			}
+		}
+	}
+	return "undefined-condition"
 }
 
 // isTemporary reports whether an error may pass by itself.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/rolecall/rolecall/internal/testenv"
 	"github.com/rolecall/rolecall/internal/uc"
 	"github.com/rolecall/rolecall/xmpp/negotiate"
 	"github.com/rolecall/rolecall/xmpp/scan"
@@ -216,6 +218,8 @@ func TestPushIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, service, say := pushWorld(t)
 		defer w.end(t)
+		var told testenv.Log
+		w.server.log = slog.New(slog.NewTextHandler(&told, nil))
 		want := func(with, count string, after time.Duration) {
 			t.Helper()
 			if n, took := service.answersPush(t, with); n != count || took != after {
@@ -241,6 +245,11 @@ func TestPushIsRetried(t *testing.T) {
 		want(pushRefused, "3", pushRetry)
 		if list, err := w.store.PushTargets(t.Context()); err != nil || len(list) > 0 || len(w.server.pushes.of(anna)) > 0 {
 			t.Errorf("a service that refuses is not disabled: %v, %v", list, err)
+		}
+		for _, line := range []string{"notification now\" service=" + service.jid + " jid=anna@example.org cause=resource-constraint", "disabled\" service=" + service.jid + " jid=anna@example.org cause=item-not-found"} {
+			if len(told.Lines(line)) == 0 {
+				t.Errorf("the log does not say %s:\n%s", line, told.String())
+			}
 		}
 	})
 }
