@@ -186,21 +186,21 @@ func (p *pusher) send(t *pushTarget) {
 	}
 	t.timer, t.again = nil, false
 	t.told++
-	payload := p.notification(t)
+	from, payload := t.from, p.notification(t)
 	p.mu.Unlock()
 	s := p.server
 	b := s.newBatch()
 	defer b.done()
-	err := s.ask(b, t.from, t.Service, payload, func(answer *scan.Node) { p.answered(t, answer) })
+	err := s.ask(b, from, t.Service, payload, func(answer *scan.Node) { p.answered(t, from, answer) })
 	if err != nil {
-		p.failed(t, err.Error())
+		p.failed(t, from, err.Error())
 	}
 }
 
 // failed makes the notification due once more, later, unless the client has come meanwhile. It reports whether that has
 // been in vain for too long.
-func (p *pusher) failed(t *pushTarget, cause string) (over bool) {
-	p.server.log.Info("xmpp: push service does not take a notification now", "service", t.Service, "jid", t.from, "cause", cause)
+func (p *pusher) failed(t *pushTarget, from, cause string) (over bool) {
+	p.server.log.Info("xmpp: push service does not take a notification now", "service", t.Service, "jid", from, "cause", cause)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -263,9 +263,9 @@ func shortened(text string, limit int) string {
 // answered takes the answer of a push service, nil if there is none. One that does not want the notification gets no
 // more of them (XEP-0357 §7.1); one that cannot take it now is asked again, for a day. One that cannot be reached is
 // asked again, too, but keeps its place: it has refused nothing.
-func (p *pusher) answered(t *pushTarget, answer *scan.Node) {
+func (p *pusher) answered(t *pushTarget, from string, answer *scan.Node) {
 	if answer == nil {
-		p.failed(t, "no answer")
+		p.failed(t, from, "no answer")
 		return
 	}
 	if answer.Attr("type") != "error" {
@@ -274,19 +274,19 @@ func (p *pusher) answered(t *pushTarget, answer *scan.Node) {
 	}
 	e := answer.Child(scan.NSClient, "error")
 	cause := conditionOf(e)
-	if isTemporary(e) && !p.failed(t, cause) {
+	if isTemporary(e) && !p.failed(t, from, cause) {
 		return
 	}
 	s := p.server
-	a := s.accountByLogin(s.loginOf(t.from))
+	a := s.accountByLogin(s.loginOf(from))
 	if a == nil || a.user != t.User {
 		return
 	}
 	if err := p.remove(s.ctx, a, func(other *pushTarget) bool { return other == t }); err != nil {
-		s.log.Error("xmpp: cannot remove a push target", "jid", t.from, "cause", err)
+		s.log.Error("xmpp: cannot remove a push target", "jid", from, "cause", err)
 		return
 	}
-	s.log.Info("xmpp: push service refuses, disabled", "service", t.Service, "jid", t.from, "cause", cause)
+	s.log.Info("xmpp: push service refuses, disabled", "service", t.Service, "jid", from, "cause", cause)
 }
 
 // conditionOf names what an error is about (RFC 6120 §8.3.2).

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"crypto/tls"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -53,8 +52,7 @@ func TestNewPasswordEndsSessions(t *testing.T) {
 	lost.send(t, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
 	lost.expect(t, "<enabled", "resume='true'")
 	witness := w.witness()
-	_ = lost.conn.(*tls.Conn).NetConn().Close()
-	w.eventually(func() bool { return w.of(lost).queue.detached() })
+	w.cut(lost)
 	u := *w.dir.Load().Users.Get(anna)
 	u.Name = "Anna Adler"
 	w.change(uc.ChangeSet{Put: uc.Tables{Users: []uc.User{u}}}) // which ends nothing
