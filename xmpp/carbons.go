@@ -89,36 +89,37 @@ func isInvitation(n *scan.Node) bool {
 }
 
 // forgesCopy reports whether a client pretends to pass on a copy, or a message of an archive: only the server
-// does (XEP-0280 §11, XEP-0313 §4.2). Clients that do not check from whom these come would believe it. It notes whether
-// the message is private.
+// does (XEP-0280 §11, XEP-0313 §4.2). Clients that do not check from whom these come would believe it.
 func (r *request) forgesCopy() bool {
-	r.private = false
 	if !isSuspicious(r.raw) {
 		return false
 	}
 	n, err := scan.Parse(r.raw)
-	r.private = err == nil && n.Child(nsCarbons, "private") != nil
 	return err == nil && (n.Child(nsCarbons, "received") != nil || n.Child(nsCarbons, "sent") != nil || n.Child(nsArchive, "result") != nil)
 }
 
 // withoutPrivate returns a message as its recipient's clients get it, and whether that differs: what says that it is not to be
 // copied is for servers (XEP-0280 §9). Other domains and archives get the message as it was sent.
 func withoutPrivate(raw []byte) ([]byte, bool) {
-	if !bytes.Contains(raw, []byte("private")) {
+	if !bytes.Contains(raw, []byte("private")) || !isSuspicious(raw) {
 		return raw, false
 	}
 	return leaveOut(raw, func(n *scan.Node) bool { return n.Name == "private" && n.NS == nsCarbons })
 }
 
 // sendTo sends a message to a client, and, if copied, copies to the user's others that want them. It reports
-// whether one of them has it or may still take it. A private message counts as copied, so that it is known to be private if
-// the client does not take it.
+// whether one of them has it or may still take it. Of a private message, which is not copied, the original is kept as well,
+// so that it is known to be private if the client does not take it. What is to be copied is the delivery's from then on.
 func (s *Server) sendTo(b *batch, to *session, raw []byte, copied bool) bool {
-	if !copied {
+	shown, private := withoutPrivate(raw)
+	switch {
+	case copied:
+	case private:
+		raw = slices.Clone(raw)
+	default:
 		return b.push(to, raw)
 	}
 	of := newDelivery(raw)
-	shown, _ := withoutPrivate(raw)
 	if !b.pushCopy(to, of, shown) {
 		return false
 	}

@@ -31,10 +31,10 @@ func (r *request) message() error {
 	r.dropForged()
 	copied := r.copied(dest)
 	stamped := r.stampMessage(dest)
-	if copied || r.private {
+	if copied {
 		stamped = slices.Clone(stamped)
 	}
-	if err := r.deliver(dest, stamped, copied || r.private); err != nil {
+	if err := r.deliver(dest, stamped, copied); err != nil {
 		r.server.withdraw(r.filed)
 		return err
 	}

@@ -13,14 +13,13 @@ import (
 
 // request is one stanza of a client while it is handled. It and its slices are valid until the handler returns.
 type request struct {
-	server  *Server
-	batch   *batch
-	from    *session
-	head    scan.Head
-	raw     []byte
-	to      destination // of an IQ
-	filed   filed       // where a message is in the archives
-	private bool        // a message is not to be copied
+	server *Server
+	batch  *batch
+	from   *session
+	head   scan.Head
+	raw    []byte
+	to     destination // of an IQ
+	filed  filed       // where a message is in the archives
 }
 
 // handler handles a stanza. An error is told to the sender as a stanza error.
