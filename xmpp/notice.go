@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -273,7 +274,7 @@ func (p *pusher) answered(t *pushTarget, from string, answer *scan.Node) {
 		return
 	}
 	e := answer.Child(scan.NSClient, "error")
-	cause := conditionOf(e)
+	cause := cmp.Or(e.Condition(nsStanzas), "undefined-condition")
 	if isTemporary(e) && !p.failed(t, from, cause) {
 		return
 	}
@@ -287,18 +288,6 @@ func (p *pusher) answered(t *pushTarget, from string, answer *scan.Node) {
 		return
 	}
 	s.log.Info("xmpp: push service refuses, disabled", "service", t.Service, "jid", from, "cause", cause)
-}
-
-// conditionOf names what an error is about (RFC 6120 §8.3.2).
-func conditionOf(e *scan.Node) string {
-	if e != nil {
-		for _, c := range e.Nodes {
-			if c.NS == nsStanzas && c.Name != "text" {
-				return c.Name
-			}
-		}
-	}
-	return "undefined-condition"
 }
 
 // isTemporary reports whether an error may pass by itself.

@@ -15,7 +15,8 @@ import (
 type Carrier interface {
 	// Send takes a stanza to another domain. It has full from and to, and leaves its namespace to be inherited. Of the head what it
 	// says counts, not where that stands, and only until Send returns. The sender is the address of whom it is on account of, of the
-	// same domain as from: the bare one, or the domain of a component. Send never waits; what cannot be delivered is given to [Server.Undeliverable].
+	// same domain as from: the bare one, or the domain of a component. Send never waits; what cannot be delivered is given to
+	// [Server.Undeliverable].
 	Send(sender, to string, head scan.Head, stanza []byte)
 }
 

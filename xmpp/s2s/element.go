@@ -1,6 +1,7 @@
 package s2s
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -63,10 +64,8 @@ func dialbackError(reason stanza.Condition) string {
 // conditionIn returns what such an answer says.
 func conditionIn(n *scan.Node) stanza.Condition {
 	for _, e := range n.Nodes {
-		for _, c := range e.Nodes {
-			if c.NS == nsStanzas && c.Name != "text" {
-				return stanza.Condition(c.Name)
-			}
+		if c := e.Condition(nsStanzas); c != "" {
+			return stanza.Condition(c)
 		}
 	}
 	return stanza.UndefinedCondition
@@ -116,12 +115,7 @@ func peerErrorOf(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range n.Nodes {
-		if c.NS == nsStreamErrors && c.Name != "text" {
-			return peerError{c.Name}
-		}
-	}
-	return peerError{"undefined-condition"}
+	return peerError{cmp.Or(n.Condition(nsStreamErrors), "undefined-condition")}
 }
 
 // refusal is an error that says what the senders of the waiting stanzas are told.

@@ -46,8 +46,8 @@ type failure struct {
 
 // Send queues a stanza for another domain's server. The stanza has full from and to addresses, of the domains of the sender and the
 // one given, which are normalised, and names no content namespace itself (see scan.Neutral); it is copied. What the head says
-// of it is read until Send returns. The sender is an address of whom the stanza is on account of: no sender gets all the room that there is. Stanzas of one pair of domains are
-// sent in order. Send never waits; what becomes of a stanza that cannot be sent is told to Config.Undeliverable.
+// of it is read until Send returns. The sender is an address of whom the stanza is on account of: no sender gets all the room
+// that there is. Stanzas of one pair of domains are sent in order. Send never waits; what becomes of a stanza that cannot be sent is told to Config.Undeliverable.
 func (f *Federation) Send(sender, to string, head scan.Head, raw []byte) {
 	p := pair{string(domainOf([]byte(sender))), to}
 	it := newItem(sender, &head, append([]byte(nil), raw...))

@@ -136,6 +136,19 @@ func (n *Node) Child(ns, name string) *Node {
 	return nil
 }
 
+// Condition returns the name of the condition that an error tells (RFC 6120 §4.9.2, §8.3.2), or "". ns is that of the
+// conditions. A nil Node has none.
+func (n *Node) Condition(ns string) string {
+	if n != nil {
+		for _, c := range n.Nodes {
+			if c.NS == ns && c.Name != "text" {
+				return c.Name
+			}
+		}
+	}
+	return ""
+}
+
 // ChildText returns the text of the first child element of that name, or "".
 func (n *Node) ChildText(ns, name string) string {
 	if c := n.Child(ns, name); c != nil {
