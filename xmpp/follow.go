@@ -171,33 +171,38 @@ func (s *Server) endAccounts(before, after *groups, changes []uc.Ref) {
 			continue
 		}
 		was, is := before.dir.Users.Get(uc.UserID(ref.ID)), after.dir.Users.Get(uc.UserID(ref.ID))
-		if was == nil {
-			continue
-		}
-		if is != nil && is.Login == was.Login && is.Auth != uc.AuthNone {
-			if was.Password.Hashes() != 0 && !is.Password.Same(&was.Password) {
-				s.endOldPassword(s.router.account([]byte(s.bareJID(is.Login))))
-			}
-			continue
-		}
-		reason := errDeleted
-		if is != nil && is.Login != was.Login {
-			reason = stream.Reset // the client may come back under the new name
-		}
-		s.renameInRooms(was, is)
-		if a := s.router.account([]byte(s.bareJID(was.Login))); a != nil {
-			if is == nil || is.Login != was.Login {
-				s.router.dropAccount(a.bare)
-			}
-			if is == nil {
-				s.pushes.dropUser(a)
-			}
-			for _, c := range a.bound() {
-				c.end(reason)
-			}
+		switch {
+		case was == nil:
+		case is == nil, is.Login != was.Login, is.Auth == uc.AuthNone:
+			s.endAccount(was, is)
+		case replaced(&was.Password, &is.Password):
+			s.endOldPassword(s.router.account([]byte(s.bareJID(is.Login))))
 		}
 	}
 }
+
+// endAccount ends the sessions of a user who may no longer sign in as before; is is nil if the user was deleted.
+func (s *Server) endAccount(was, is *uc.User) {
+	reason := errDeleted
+	if is != nil && is.Login != was.Login {
+		reason = stream.Reset // the client may come back under the new name
+	}
+	s.renameInRooms(was, is)
+	if a := s.router.account([]byte(s.bareJID(was.Login))); a != nil {
+		if is == nil || is.Login != was.Login {
+			s.router.dropAccount(a.bare)
+		}
+		if is == nil {
+			s.pushes.dropUser(a)
+		}
+		for _, c := range a.bound() {
+			c.end(reason)
+		}
+	}
+}
+
+// replaced reports whether there was a password, and another has been set since.
+func replaced(was, now *uc.PasswordKeys) bool { return was.Hashes() != 0 && !now.Same(was) }
 
 // endOldPassword ends the sessions of a user whose password was changed: whoever else knew the old one is gone with it.
 // The session that changed it stays.

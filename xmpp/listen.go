@@ -74,7 +74,7 @@ func (s *Server) negotiate(conn net.Conn, place *admission.Place, cfg *negotiate
 // router, endOldPassword sees to that.
 func (s *Server) outdated(b *negotiate.Bound) bool {
 	now, _, _ := s.Keys(b.Login)
-	return b.Keys.Hashes() != 0 && !now.Same(b.Keys)
+	return replaced(b.Keys, &now)
 }
 
 // spareDescriptors are left to the database, the telephones and the files.
